@@ -72,7 +72,7 @@ def test_encode_writes_labels_and_codes_to_stdout(run, model, heartbeats):
     expected = unspool.load(model).transform(read_file(heartbeats).source)
     got = np.array([table[f"code_{i}"] for i in range(3)], np.float32).T
     np.testing.assert_array_equal(got, expected)
-    assert "first field of each row taken as label" in done.err
+    assert "each row is a label and a sequence, as in the UCR archive" in done.err
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "npy"])

@@ -130,3 +130,18 @@ def test_a_file_with_other_readings_is_refused(trained, tmp_path, reading, messa
     with pytest.raises(InputError) as caught:
         model_file.write(tmp_path / "x.unspool", broken)
     assert message in str(caught.value)
+
+
+def test_missing_values_and_what_happens_to_them_are_kept(run, tmp_path):
+    gaps = np.where(T == 7, -200, np.sin(T))
+    log = write_csv(tmp_path / "log.csv", {"t": T, "a": gaps, "b": np.cos(T)})
+    path = tmp_path / "m.unspool"
+    options = ["--missing", "-200,none", "--on-missing", "interpolate", "--interpolate-limit", 3]
+    done = run("fit", log, "--window", 5, "-o", path, "--epochs", 1, *options)
+    assert done.code == 0, done.err
+    kept = {"missing_values": [-200, "none"], "interpolate_limit": 3, "missing": "interpolate"}
+    assert model_file.read(path).fitted["reading"] == kept
+    done = run("score", path, log)
+    assert done.code == 0, done.err
+    assert "--on-missing interpolate" in done.err
+    assert run("score", path, log, "--on-missing", "raise").code == 1

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.data.sequences import FILL_HINT, Sequences
+from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
@@ -21,7 +21,8 @@ def no_value(column, row):
     """Return the message on the only missing value of a file."""
     return (
         f"column {column!r} has no value in data row {row} (its cell is empty or a word such as NA "
-        f"or ?); 1 missing in total: 1 in {column}. {FILL_HINT[0].upper()}{FILL_HINT[1:]}, "
+        f"or ?); 1 missing in total: 1 in {column}. Give missing='interpolate' (--on-missing "
+        "interpolate), missing='drop' (--on-missing drop) or missing='mask' (--on-missing mask), "
         f"{OTHERS.format(column)}"
     )
 
@@ -137,8 +138,11 @@ def test_an_empty_cell_within_a_row_is_refused(tmp_path):
 )
 def test_a_value_that_is_not_finite_is_reported_with_its_place(tmp_path, cell, told):
     path = written(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n")
-    message = f"column 'b' {told} in data row 3{WAY_OUT.format('b')}"
-    refused(path, message if "inf" in told else no_value("b", 3), window=1)
+    infinite = "inf" in told
+    message = (
+        f"column 'b' {told} in data row 3{WAY_OUT.format('b')}" if infinite else no_value("b", 3)
+    )
+    refused(path, message, window=1)
 
 
 def test_nan_in_parquet_is_a_missing_value(tmp_path):

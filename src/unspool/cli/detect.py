@@ -205,7 +205,7 @@ def detect(
     seconds = perf_counter() - start
     if save is not None:
         if saved is None:
-            detector.model_._reading = merged_reading(reading, columns.keywords())
+            detector.model_._reading = merged_reading(reading, columns.kept())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -275,8 +275,8 @@ def _normal_and_scored(
 
     if normal is not None:
         names = data.names
-        found = read_detection_data(normal, columns, names, missing, reading, max_gap=max_gap)
-        return found, data
+        read = read_detection_data(normal, columns, names, missing, reading, max_gap=max_gap)
+        return read, data
     if normal_until is not None:
         at = n_before(data, normal_until)
     else:
@@ -353,13 +353,14 @@ def _detector_to_follow(
     known = getattr(trained, "feature_names_in_", None)
     reading = reading_of(trained)
     missing = _missing(columns, trained)
-    gap = detecting.gap_of_file
-    normal_data = read_detection_data(normal, columns, known, missing, reading, max_gap=gap)
+    normal_data = read_detection_data(
+        normal, columns, known, missing, reading, max_gap=detecting.gap_of_file
+    )
     given = replace(detecting, kind=Kind.trailing)
     with flag_messages(per_day=detecting.alarms_per_day is not None):
         detector = make_detector(
             given, trained, normal_data, missing=missing, device=device, verbose=verbose
         )
         detector.fit(normal_data.X)
-    detector.model_._reading = merged_reading(reading, columns.keywords())
+    detector.model_._reading = merged_reading(reading, columns.kept())
     return detector.contents()

@@ -111,17 +111,21 @@ def follow_lines(
 def _as_trained(columns: Columns, contents: "Contents", name: str) -> Columns:
     """Return the options with the time column and the missing values of training, if not given."""
     reading = contents.fitted["reading"] or {}
-    kept = {
-        one: reading[one]
-        for one in ("time", "missing_values")
-        if one in reading and getattr(columns, one) is None
-    }
-    if "time" in kept and kept["time"] in (columns.names() or ()):
-        del kept["time"]
+    kept: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    if (
+        "time" in reading
+        and columns.time is None
+        and reading["time"] not in (columns.names() or ())
+    ):
+        kept["time"] = changes["time"] = reading["time"]
+    if "missing_values" in reading and columns.missing is None:
+        kept["missing_values"] = reading["missing_values"]
+        changes["missing"] = [str(one) for one in reading["missing_values"]]
     if not kept:
         return columns
     say(f"{name}: as in training: {as_flags(kept)}")
-    return replace(columns, **kept)
+    return replace(columns, **changes)
 
 
 def _discard_stdout() -> None:

@@ -67,9 +67,6 @@ class OnMissing(StrEnum):
     interpolate = "interpolate"
 
 
-CHANGES = (OnMissing.drop, OnMissing.interpolate)  # the data, and not the model
-
-
 class Files(StrEnum):
     """How the files of a folder or a pattern are read."""
 
@@ -328,6 +325,15 @@ class Columns:
             )
         return self.on_missing.value
 
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments that a model keeps: `keywords`, and what to do with missing values.
+
+        Whether a model accepts missing values is one of its parameters.
+        """
+        policy = self.on_missing
+        keep = policy is not None and policy != OnMissing.mask
+        return self.keywords() | ({"missing": policy.value} if policy and keep else {})
+
     def keywords(self) -> dict[str, Any]:
         """Return the arguments of `read_file` that these options give, except `columns`."""
         words = {"tab": "\t", "space": " "}
@@ -351,17 +357,7 @@ class Columns:
             "day_first": self.day_first,
             "missing_values": self.missing_values(),
             "interpolate_limit": self.interpolate_limit,
-            **({"missing": self.on_missing.value} if self.on_missing in CHANGES else {}),
         }
-
-
-def _number_or_text(text: str) -> float | str:
-    """Return a finite number, or a text that is none."""
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
 
 
 def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
@@ -376,6 +372,15 @@ def split_names(text: str, known: Collection[str] | None = None) -> list[str]:
     except (csv.Error, ValueError):  # quotes that are part of a name, or a line break
         names = text.split(",")
     return [name.strip() for name in names]
+
+
+def _number_or_text(text: str) -> float | str:
+    """Return a finite number, or a text that is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def number_of_steps(text: str | None) -> int | str | None:

@@ -33,7 +33,7 @@ from unspool.io.role_names import (
     quoted,
     usual,
 )
-from unspool.io.time_columns import EPOCH_NAMES, as_times, looks_like_times, parse_times
+from unspool.io.time_columns import EPOCH_NAMES, looks_like_times, parse_times
 from unspool.io.time_order import in_order
 
 MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
@@ -114,7 +114,6 @@ class _Search:
     set_aside: list[ColumnRole] = field(default_factory=list)
     hints: list[ColumnRole] = field(default_factory=list)
     candidates: tuple[str, ...] = ()
-    ordering: npt.NDArray[Any] | None = None  # times that must rise within each series
     guessed_label: bool = False
 
     def __post_init__(self) -> None:
@@ -146,28 +145,28 @@ class _Search:
         if names:
             self.set_aside.append(ColumnRole(tuple(names), role, reason, change, unusual))
 
+    def values_of(self, name: str) -> npt.NDArray[Any] | None:
+        """Return the instants or numbers of a column of times; None if it has none."""
+        column = self.table[name]
+        if is_numeric(column.type):
+            return np.asarray(column.to_numpy())
+        found = parse_times(column, self.times, name)
+        return None if found is None else found.values
+
     def find_time(self) -> None:
         """Take the first column of dates, or of numbers of a usual name that never fall."""
         empty = [name for name in self.free if shapes.is_empty(self.table[name])]
         self.put_aside("left out", empty, "no row has a value", "`columns`")
-        if self.found["time"] is not None:
-            times = as_times(self.table[self.found["time"]], self.times)
-            if times is None and is_numeric(self.table[self.found["time"]].type):
-                times = self.table[self.found["time"]].to_numpy()
-            self.ordering = times
-        dates = {}
-        for name in self.free:
-            if looks_like_times(self.table[name], self.times):
-                dates[name] = as_times(self.table[name], self.times)
+        dates = [name for name in self.free if looks_like_times(self.table[name], self.times)]
         if self.found["time"] is None and dates:
-            rising = [
-                name
-                for name, times in dates.items()
-                if times is not None and shapes.never_falls(times)
-            ]
-            name = next(iter(dates)) if len(dates) == 1 or not rising else rising[0]
+            name = dates[0]
+            if len(dates) > 1:
+                known = {one: self.values_of(one) for one in dates}
+                rising = (
+                    one for one, at in known.items() if at is not None and shapes.never_falls(at)
+                )
+                name = next(rising, name)
             self.take("time", name, "contains dates")
-            self.ordering = dates[name]
         others = [name for name in dates if name != self.found["time"]]
         self.put_aside("left out", others, "another column is the time", "`time`")
         clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
@@ -191,8 +190,10 @@ class _Search:
                 self.take("id", name, reason)
         if self.found["time"] is None:
             self._find_numeric_time()
-        elif self.found["id"] is None and self.ordering is not None and not self.rows:
-            self._find_id_by_time(self.ordering)
+        elif self.found["id"] is None and not self.rows:
+            times = self.values_of(self.found["time"])
+            if times is not None:
+                self._find_id_by_time(times)
 
     def _may_be_id(self, name: str) -> bool:
         kind = self.table[name].type
@@ -212,18 +213,23 @@ class _Search:
 
     def _find_numeric_time(self) -> None:
         names = [name for name in self.free if is_numeric(self.table[name].type)]
-        for name in [one for one in names if one.strip().lower() in TIME_NAMES]:
+        usual_names = [one for one in names if one.strip().lower() in TIME_NAMES]
+        usual_names += [
+            one
+            for one in names
+            if one.strip().lower() in EPOCH_NAMES
+            and parse_times(self.table[one], self.times) is not None
+        ]
+        for name in usual_names:
             times = self.table[name].to_numpy()
             known = ~np.isnan(times)  # of an empty cell, a message says that it needs a time
             id = self.found["id"]
             codes = None if id is None else shapes.codes_of(self.table[id])[known]
             if shapes.never_falls(times[known], codes):
                 self.take("time", name, "has a usual name, and never decreases")
-                self.ordering = times
                 return
             if id is None and not self.rows and self._find_id_by_time(times, guess=name):
                 self.take("time", name, "has a usual name, and rises within each series")
-                self.ordering = times
                 return
             row = int((times[1:] < times[:-1]).argmax()) + 2
             change = f"{quoted('time', name)} or {quoted('drop', name)}"

@@ -108,8 +108,8 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
             notes += (f"{back}: steps are numbered instead",)
         else:
             raise InputError(f"{back}; {_ways_out(roles, guess)}.")
-    if roles.id_candidates:
-        notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
+        if roles.id_candidates:
+            notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
     if windows.needs_times and found is not None and found.values is None:
         raise InputError(
             f"windows are to be cut by time, but {found.notes[0]}; or give `window` and `stride` "
@@ -123,7 +123,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         steps["weight"] = [weights[part] for part in parts]
     if ids is not None:
         notes += (f"{len(ids):,} series, by column {roles.id!r}",)
-    loaded = of_series(
+    series = of_series(
         [values[part] for part in parts],
         windows,
         ids=ids,
@@ -133,7 +133,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         time_format=None if found is None else found.format,
         rows=[np.arange(table.num_rows)[part] for part in parts],
     )
-    return replace(loaded, roles=roles.columns)
+    return replace(series, roles=roles.columns)
 
 
 def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:
@@ -330,10 +330,10 @@ def _features(
     ends_empty: bool = False,
     of_file: bool = True,
 ) -> FloatArray:
-    """Return the columns as one array (rows, F).
+    """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells.
 
-    With `ends_empty`, rows may end in empty cells. In columns of text, `words` mean that a value is
-    missing. Columns of a file can be left out with `drop`.
+    In columns of text, `words` mean that a value is missing. Columns of a file can be left out with
+    `drop`.
     """
     kinds = {table.schema.field(name).type for name in names}
     dtype = np.float32 if kinds == {pa.float32()} else np.float64
@@ -346,18 +346,17 @@ def _features(
         bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
     if bad.any():
         row, i = np.argwhere(bad)[0]
-        way_out = _without(names[i], of_file=of_file)
         if np.isinf(values[row, i]):
             raise InputError(
                 f"column {names[i]!r} holds {values[row, i]} in data row {row + 1}; correct such "
-                f"rows, or {way_out}."
+                f"rows, or {_without(names[i], of_file=of_file)}."
             )
         counts = (bad & np.isnan(values)).sum(axis=0)
         each = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
         raise InputError(
             f"column {names[i]!r} has no value in data row {row + 1} (its cell is empty or a word "
             f"such as NA or ?); {counts.sum():,} missing in total: {', '.join(each)}. "
-            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or {way_out}."
+            f"{FILL_HINT[0].upper()}{FILL_HINT[1:]}, or {_without(names[i], of_file=of_file)}."
         )
     return values
 
