@@ -221,7 +221,9 @@ def test_a_name_that_is_there_twice_does_no_harm_where_it_is_left_out():
 def test_a_value_of_a_file_without_a_header_is_no_name(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("1.5,2.5,normal\n2.5,1.0,normal\n3.5,2.0,fault\n2.0,1.5,fault\n")
-    with pytest.raises(InputError, match=r"'normal' is a value in the first row, .* give `label='2'`"):
+    with pytest.raises(
+        InputError, match=r"'normal' is a value in the first row, .* give `label='2'`"
+    ):
         read_file(path, window=2, label="normal")
 
 
