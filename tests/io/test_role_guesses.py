@@ -210,3 +210,35 @@ def test_every_name_is_listed_and_roles_say_why(tmp_path):
     assert (time.columns, time.role, time.change) == (("time",), "time", "`time` or `columns`")
     assert time.reason == "has a usual name, and never decreases"
     assert (rest.columns, rest.role) == (tuple(features), "feature")
+
+
+def two_columns_of_times(tmp_path):
+    rows = [f"{1 + i // 24:02}/03/2021;{i % 24:02}.00.00;{i % 5}.5" for i in range(48)]
+    path = tmp_path / "two.csv"
+    path.write_text("\n".join(["Date;Time;v", *rows]))
+    return path
+
+
+def test_a_joined_time_is_said_to_be_found_and_not_named_by_the_user(tmp_path):
+    data = read_file(two_columns_of_times(tmp_path), window=8)
+    (time,) = [role for role in data.roles if role.role == "time"]
+    assert (time.columns, time.reason) == (("Date Time",), "contains dates")
+
+
+def test_a_joined_time_is_dropped_by_its_name(tmp_path):
+    data = read_file(two_columns_of_times(tmp_path), window=8, drop=["Date Time"])
+    assert "time" not in {role.role for role in data.roles}
+    assert {"Date", "Time"} == {
+        name for role in data.roles if role.role == "left out" for name in role.columns
+    }
+
+
+def test_a_label_that_is_a_cell_of_the_first_row_names_the_number_of_its_column(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("\n".join(f"{20 + i % 5}.5,{i},normal" for i in range(24)))
+    with pytest.raises(InputError) as caught:
+        read_file(path, window=8, label="normal")
+    assert str(caught.value).endswith(
+        "`label`: 'normal' is a value in the first row of column '2', as the file has no header; "
+        "give `label='2'`, or `header=1` if the first row has the names."
+    )

@@ -264,3 +264,13 @@ def test_time_stamps_and_unknown_directives_of_a_ts_file_are_left_out_with_a_not
     assert loaded.index["label"].tolist() == ["a", "b"]
     assert "time stamps are left out" in loaded.notes[1]
     assert loaded.notes[2] == "unknown directives are left out: @source"
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "features"), [(100, 1, ("1", "2")), (0, 3, ("0", "1", "2"))]
+)
+def test_tsv_whose_first_column_rises_in_every_row_is_a_table(tmp_path, start, step, features):
+    rows = [f"{start + step * i}\t{i % 5}.5\t{i % 7}" for i in range(40)]
+    data = read_file(tsv(tmp_path, "\n".join(rows)), window=8)
+    assert len(data.source) == 33
+    assert data.source.n_features == len(features)

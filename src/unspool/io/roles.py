@@ -71,6 +71,7 @@ def find_roles(
     rows: bool = False,
     drop: Sequence[str] = (),
     times: TimeOptions | None = None,
+    time_found: bool = False,
 ) -> Roles:
     """Find the role of each column of a `pyarrow.Table`.
 
@@ -88,12 +89,16 @@ def find_roles(
         Columns to ignore.
     times : TimeOptions, optional
         How texts are read as times.
+    time_found : bool, default False
+        Whether ``named["time"]`` was found by its content, and not named by the user.
     """
     _refuse_cells_as_names(table, named)
     check_names(table.column_names, named, columns, drop)
     search = _Search(
         shapes.decoded(table), dict(named), columns, rows, tuple(drop), times or TimeOptions()
     )
+    if time_found and search.found["time"] is not None:
+        search.take("time", search.found["time"], "contains dates")
     search.find_time()
     search.find_id()
     search.find_label()

@@ -71,6 +71,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         return of_lists(table, options, notes)
     windows, guess = options.windows, options.time is None
     table, options, joined = join_time_columns(table, options)
+    _check_against_first_row(table, options)
     table = without_zeros(table, _names_of_texts(table, options))
     roles = find_roles(
         table,
@@ -79,6 +80,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         rows=options.rows,
         drop=options.drop,
         times=options.times,
+        time_found=guess,
     )
     notes += joined + roles.notes
     if options.rows:
@@ -134,6 +136,23 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         rows=[np.arange(table.num_rows)[part] for part in parts],
     )
     return replace(series, roles=roles.columns)
+
+
+def _check_against_first_row(table: Any, options: ReadOptions) -> None:
+    """Refuse a name that is a cell of the first row of a table without a header."""
+    columns = table.column_names
+    if not table.num_rows or columns != [str(number) for number in range(len(columns))]:
+        return
+    for role, name in options.named.items():
+        if name is None or name in columns:
+            continue
+        column = next((one for one in columns if str(table[one][0].as_py()) == name), None)
+        if column is not None:
+            raise InputError(
+                f"`{role}`: {name!r} is a value in the first row of column {column!r}, as the file "
+                f"has no header; give {quoted(role, column)}, or `header=1` if the first row has "
+                "the names."
+            )
 
 
 def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:

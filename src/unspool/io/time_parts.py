@@ -71,6 +71,9 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
         names, times = _found(table, options)
         if times is None:
             return table, options, ()
+        if (whole := " ".join(names)) in options.drop:
+            drop = (*(one for one in options.drop if one != whole), *names)
+            return table, replace(options, drop=drop), ()
     name = " ".join(names)
     place = table.column_names.index(names[0])
     kept = set(options.columns or ())

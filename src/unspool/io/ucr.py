@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from unspool.io.file_data import Column, FileData
 from unspool.io.options import ReadOptions
 
 UCR_SAMPLE = 20  # lines that show whether a .tsv file is of the UCR archive
+SHORTEST_UCR = 15  # steps of the shortest sequences of the archive
 DIRECTIVES = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "equalLength"),
     *("seriesLength", "classLabel", "targetlabel", "data"),
@@ -54,11 +55,21 @@ def is_ucr(path: Path) -> bool:
         numeric = sum(text in ("?", "") or is_number(text) for text in steps)
         if any(is_date(row[0]) for row in lines):
             return False
+        if _counts_or_times([row[0] for row in lines]) and len(lines[0]) <= SHORTEST_UCR:
+            return False
         has_header = any(
             not (one in ("?", "") or is_number(one)) for row in first for one in row[1:]
         )
         return not has_header and numeric > 0.5 * len(steps)
     return False
+
+
+def _counts_or_times(cells: Sequence[str]) -> bool:
+    """Return whether each number is above the one before: a counter or times, and no labels."""
+    if len(cells) < 5 or not all(is_number(cell.strip()) for cell in cells):
+        return False
+    numbers = [float(cell) for cell in cells]
+    return all(one > before for before, one in pairwise(numbers))
 
 
 def load_tsv(path: Path, options: ReadOptions) -> FileData:
