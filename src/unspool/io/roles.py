@@ -391,10 +391,13 @@ class _Search:
         return f"contains text such as {short!r}"
 
     def _is_counter(self, name: str) -> bool:
-        low = name.strip().lower()
-        first = name == self.table.column_names[0] or low.endswith(("_id", " id", "index"))
-        if first and low != "year":
-            return shapes.counts_rows(self.table[name], any_start=True)
+        low, column = name.strip().lower(), self.table[name]
+        if low.endswith(("_id", " id", "index")):
+            return shapes.counts_rows(column, any_start=True)
+        if not pa.types.is_integer(column.type):
+            return False
+        if name == self.table.column_names[0] and low != "year":
+            return shapes.counts_rows(column, any_start=True)
         return len(self.table) >= 10 and shapes.counts_rows(self.table[name])
 
     def roles(self) -> Roles:
