@@ -123,7 +123,13 @@ def on_include(app, path, name, source):
     source[0] = link_to_pages(source[0], (HERE / path).resolve().parent)
 
 
+def literal_endings(app, what, name, obj, options, lines):
+    """Write `.csv` in a docstring as a literal: as a reference it would lose its dot."""
+    lines[:] = [re.sub(r"(?<!`)`(\.\w+)`(?!`)", r"``\1``", line) for line in lines]
+
+
 def setup(app):
     """Connect what Sphinx calls for each page and included file that it reads."""
+    app.connect("autodoc-process-docstring", literal_endings)
     app.connect("source-read", on_read)
     app.connect("include-read", on_include)

@@ -176,14 +176,15 @@ class Columns:
     id: Annotated[
         str | None,
         typer.Option(
-            help="Name of the column that separates series; by default recognised by name."
+            help="Name of the column that separates series; by default recognised by name or, "
+            "if times repeat, because they rise within each of its values."
         ),
     ] = None
     label: Annotated[
         str | None,
         typer.Option(
-            help="Name of the label column; by default recognised by name. Labels are passed on "
-            "to the output and never used for training."
+            help="Name of the label column; by default recognised by name and values. Labels are "
+            "passed on to the output and never used for training."
         ),
     ] = None
     rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False

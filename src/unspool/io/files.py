@@ -82,7 +82,7 @@ def read_file(
     Parameters
     ----------
     path : str or Path
-        Path of the file.
+        Path of a file or a folder, or a pattern.
     window : int, str or timedelta, optional
         Number of steps of a window, or a duration such as "6h" if the file has times; `Windows`
         says how it becomes a number of steps. Without it, sequences stay whole, and a table needs
@@ -90,8 +90,8 @@ def read_file(
     stride : int, str or timedelta, default 1
         Number of steps from the start of one window to the start of the next, or a duration.
     columns : sequence of str, optional
-        Columns of a table to read as features. By default all columns that are not time, id,
-        label or a row number.
+        Columns of a table to read as features. By default all columns that have no other role;
+        row numbers, counters, further dates, texts and empty columns are left out.
     drop : sequence of str, default ()
         Columns of a table to ignore.
     time : str or sequence of str, optional
@@ -104,10 +104,12 @@ def read_file(
         outputs. `notes` say so.
     id : str, optional
         Column of a table that says which series a row belongs to. By default the first one with
-        a usual name such as "id" or "series".
+        a usual name such as "id" or "series"; or, if times repeat or go back, the only one within
+        each of whose values they rise.
     label : str, optional
         Column of a table that holds the label of every step. By default the first one with a
-        usual name such as "label" or "anomaly".
+        usual name such as "label" or "anomaly", or with a name such as "target" or "status" if
+        its values are few or texts.
     weight : str, optional
         Column of a table that holds the weight of every step, or with `rows` of every sequence,
         for the `sample_weight` of `fit`. By default no column has weights.
