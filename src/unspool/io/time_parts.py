@@ -25,7 +25,7 @@ PARTS = {
     "month": ("month", "mon", "mm", "mo", "mnth"),
     "day": ("day", "dd", "dy", "dom", "day_of_month"),
     "hour": ("hour", "hr", "hh", "hours"),
-    "minute": ("minute", "min", "mi", "minutes"),
+    "minute": ("minute", "min", "mi", "mn", "minutes"),
     "second": ("second", "sec", "ss", "seconds"),
 }
 LIMITS = {
@@ -51,6 +51,7 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
         clock, or year, month and day, are found by their content and names.
     """
     names = given_names(options.time, table.column_names)
+    table = _without_padding(table, names)
     if len(names) == 1:
         return table, replace(options, time=names[0]), ()
     if names:
@@ -82,6 +83,21 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
     table = table.add_column(min(place, table.num_columns), field, times)
     note = f"columns {listed([repr(part) for part in names])} joined as time"
     return table, replace(options, time=name), (note,)
+
+
+def _without_padding(table: Any, names: list[str]) -> Any:
+    """Return a table whose months, days, hours and minutes such as '07' are numbers."""
+    kept = names[:1] if len(names) == 1 else []
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        if _part_of(name) is None or name in kept or not pa.types.is_string(column.type):
+            continue
+        if (
+            column.null_count < len(column)
+            and pc.all(pc.match_substring_regex(column, r"^\d{1,2}$")).as_py()
+        ):
+            table = table.set_column(place, name, column.cast(pa.int64()))
+    return table
 
 
 def given_names(time: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
@@ -125,7 +141,11 @@ def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
         names.append(part)
     if len(names) < 2:
         return [], None
-    return names, _of_parts(table, names)
+    times = _of_parts(table, names)
+    while times is None and len(names) > 4:  # columns 'min' and 'sec' may be other quantities
+        names.pop()
+        times = _of_parts(table, names)
+    return names, times
 
 
 def _named(names: list[str], part: str) -> str | None:
