@@ -84,3 +84,39 @@ def test_follow_reads_the_numbers_as_missing_values(run, air, tmp_path, monkeypa
         outputs.append(done.out)
     assert outputs[0] == outputs[1]
     assert outputs[0].splitlines()[66].split(",")[1] == ""
+
+
+@pytest.mark.parametrize("policy", ["interpolate", "drop"])
+def test_later_commands_treat_missing_values_as_in_training(run, air, tmp_path, policy):
+    model, empty = tmp_path / "m.unspool", tmp_path / "hole.csv"
+    lines = air[0].read_text().splitlines()
+    lines[1], lines[-1] = "0;1,5;2,5", "119;1,5;2,5"
+    empty.write_text("\n".join(lines) + "\n")
+    call = ["--window", 6, "--on-missing", policy, "-o", model, *QUICK[:-2]]
+    done = run("fit", empty, *call)
+    assert done.code == 0, done.err
+    done = run("score", model, empty)
+    assert done.code == 0, done.err
+    assert f"as in training: --on-missing {policy}" in done.err
+    rows = len(done.out.splitlines()) - 1
+    assert rows == 120 if policy == "interpolate" else rows < 110
+    refused = run("score", model, empty, "--on-missing", "raise")
+    assert "has no value in data row" in refused.err
+    refused = run("score", model, empty, "--on-missing", "mask")
+    assert "--on-missing mask needs a model that was trained with --on-missing mask" in refused.err
+
+
+def test_a_policy_given_as_a_missing_value_is_answered_with_its_option(run, air, tmp_path):
+    done = run("fit", air[0], "--window", 6, "--missing", "mask", "-o", tmp_path / "m.unspool")
+    assert done.code == 2
+    assert "give --on-missing mask" in done.err
+
+
+def test_detect_drops_steps_and_no_window_crosses_them(run, air, tmp_path):
+    out = tmp_path / "scores.csv"
+    call = ["detect", air[0], "--on-missing", "drop", "--scores", out, "--set", "epochs=1"]
+    done = run(*call, "--window", 5, "--seed", 0)
+    assert done.code == 0, done.err
+    assert "with a missing value left out, and no window crosses them" in done.err
+    scored = [int(line.split(",")[0]) for line in out.read_text().splitlines()[1:]]
+    assert not {*range(60, 70)} & {*scored}

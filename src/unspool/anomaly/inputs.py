@@ -8,6 +8,7 @@ import numpy as np
 
 from unspool import _checks
 from unspool._types import Missing
+from unspool.anomaly.outages import outage_breaks, outage_length
 from unspool.anomaly.parts import Parts
 from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
@@ -52,8 +53,10 @@ class DetectorInput:
             return self.sequences.n_features
         return int(self.series[0].shape[1])
 
-    def parts(self, dilation: int, max_gap: float | None) -> Parts:
+    def parts(self, dilation: int, max_gap: float | None, window: int | None = None) -> Parts:
         """Return the parts of the series that windows are cut from.
+
+        With `window`, its number of steps, series are also cut at outages; see `outage_breaks`.
 
         Raises
         ------
@@ -66,7 +69,13 @@ class DetectorInput:
                 "times of the steps; give pandas frames with dates in their index, or fit it with "
                 "`max_gap=None`."
             )
-        return Parts.of(self.series, dilation, max_gap, self.times, self.breaks)
+        breaks = self.breaks
+        if window is not None:
+            length = outage_length(window, dilation)
+            found = [outage_breaks(one, length) for one in self.series]
+            if any(map(len, found)):
+                breaks = found if breaks is None else list(map(np.union1d, breaks, found))
+        return Parts.of(self.series, dilation, max_gap, self.times, breaks)
 
     def of_steps(self, slices: Sequence[slice]) -> "DetectorInput":
         """Return the steps in a slice of each series."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from unspool._loss_parameter import CROSSENTROPIES, Loss, LossByFeature, LossFunction
 from unspool._losses import loss_values
 from unspool.anomaly.missing import mean_of_present, weighted_mean
-from unspool.anomaly.scores import SeriesErrors, trailing_weights, window_counts
+from unspool.anomaly.scores import SeriesErrors, shares_of, trailing_weights, window_counts
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -92,24 +92,30 @@ class WindowErrors:
         steps = np.zeros((len(series), features)) if "step" in kinds else None
         trailing = np.empty((len(series), features)) if "trailing" in kinds else None
         weights = trailing_weights(real, size)
+        shares = _shares(self._of_targets(series), size)
         for indices, padded in self.errors(source):
             errors = padded[:, -real:]
             windows[indices] = mean_of_present(errors, 1)
-            if steps is not None:
-                first = indices[0]
-                for place in range(real):
-                    steps[first + place : first + place + len(errors)] += errors[:, place]
             if trailing is not None:
                 trailing[real - 1 + indices] = weighted_mean(weights, errors)
+            if steps is not None:
+                first = indices[0]
+                if shares is not None:
+                    errors = errors * shares["window"][indices][:, None]
+                for place in range(real):
+                    steps[first + place : first + place + len(errors)] += errors[:, place]
         if steps is not None:
             steps /= window_counts(n, real)[:, None]
+            if shares is not None:  # windows with more values weigh more
+                known = shares["step"]
+                steps = np.where(known > 0, steps / np.where(known > 0, known, 1), np.nan)
         if trailing is not None:
             trailing[: real - 1] = self._leading_errors(series[: real - 1], size, features)
         distances = None
         if "code" in kinds and self.distances is not None:
             distances = self.distances(source)
         empty = empty_steps(self._of_targets(series))
-        return SeriesErrors(len(series), windows, steps, trailing, distances, empty)
+        return SeriesErrors(len(series), windows, steps, trailing, distances, empty, shares)
 
     def _leading_errors(self, series: FloatArray, size: int, features: int) -> FloatArray:
         """Compute the weighted mean errors (T, features) of the first 1, 2, …, T steps."""
@@ -136,8 +142,9 @@ class WindowErrors:
                 window = mean_of_present(errors, 0)[None]
                 distance = None if distances is None else distances[i]
                 empty = empty_steps(self._of_targets(sequences.values[i, :length]))
+                shares = _shares(errors, len(errors))
                 results[i] = SeriesErrors(
-                    int(length), window, errors, distances=distance, empty=empty
+                    int(length), window, errors, distances=distance, empty=empty, shares=shares
                 )
         return results
 
@@ -184,6 +191,9 @@ class StepErrors:
         for ago, weight in enumerate(trailing_weights(size, size)[::-1][: len(steps)]):
             trailing[ago:] += weight * known[: len(steps) - ago]
             total[ago:] += weight * present[: len(steps) - ago]
+        shares = _shares(steps, size)
+        if shares is not None:
+            del shares["step"]  # each error is that of a single step
         size = min(size, len(steps))
         windows = np.zeros((len(steps) - size + 1, steps.shape[1]))
         count = np.zeros(windows.shape)
@@ -196,6 +206,7 @@ class StepErrors:
             steps,
             np.where(total > 0, trailing / np.where(total > 0, total, 1), np.nan),
             empty=None if present.all() else np.asarray(~present.any(axis=1)),
+            shares=shares,
         )
 
     def of_sequences(self, sequences: Sequences, kinds: Collection[str]) -> list[SeriesErrors]:
@@ -341,6 +352,12 @@ def empty_steps(series: FloatArray) -> npt.NDArray[np.bool_] | None:
     """Mask the steps (T,) of a series (T, F) that have no value; None if all have one."""
     empty = np.asarray(np.isnan(series).all(axis=1))
     return empty if empty.any() else None
+
+
+def _shares(values: FloatArray, size: int) -> dict[str, FloatArray] | None:
+    """Return the shares of present values of a series (T, F); None if all are present."""
+    present = ~np.isnan(values)
+    return None if present.all() else shares_of(present, size)
 
 
 def check_one_length(source: Source, baseline: Any) -> None:

@@ -120,7 +120,7 @@ class DetectionPipeline:
     ) -> tuple[list[SeriesErrors], Parts | None]:
         """Return the errors of sequences, or of the parts of series, and these parts."""
         check_same_form(given, of_sequences=self.of_sequences)
-        parts = None if self.of_sequences else given.parts(self.dilation, self.max_gap)
+        parts = None if self.of_sequences else given.parts(self.dilation, self.max_gap, self.window)
         return series_errors(self.source, given, parts, self.window, kinds), parts
 
 

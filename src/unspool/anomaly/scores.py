@@ -5,6 +5,7 @@ steps has N = T - w + 1 windows, one starting at each step; a series shorter tha
 window. A higher score is more anomalous.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,9 @@ class SeriesErrors:
         Distance from the code of each window to the nearest code of training.
     empty : bool array of shape (T,), optional
         Steps that have no value, whose score is NaN. Errors are NaN where values are missing.
+    shares : dict of str to array, optional
+        For "window", "step" and "trailing": the share of the values that are present among those
+        whose mean is the error, in the shape of the errors. Without it all are present.
     """
 
     length: int
@@ -55,12 +59,23 @@ class SeriesErrors:
     trailing: FloatArray | None = None
     distances: FloatArray | None = None
     empty: npt.NDArray[np.bool_] | None = None
+    shares: Mapping[str, FloatArray] | None = None
 
     def of_kind(self, kind: str) -> FloatArray:
         """Return the errors (N, F) or (T, F) from which a kind of score is computed."""
         errors = {"step": self.steps, "trailing": self.trailing}.get(kind, self.windows)
         assert errors is not None
         return errors
+
+    def completed(self, kind: str, scale: FloatArray) -> FloatArray:
+        """Return the errors of a kind, in which a missing value has the normal error `scale`.
+
+        A window with few values is reconstructed badly, and its mean error varies widely. If it
+        counted as a whole window, scores would rise on both sides of an outage.
+        """
+        errors = self.of_kind(kind)
+        share = (self.shares or {}).get(kind if kind in ("step", "trailing") else "window")
+        return errors if share is None else with_normal(errors, share, scale)
 
 
 def trailing_weights(steps: int, window: int) -> FloatArray:
@@ -141,7 +156,7 @@ def contributions(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatAr
     """
     if kind == "trailing":
         scale = scale[np.minimum(np.arange(errors.length), len(scale) - 1)]
-    ratios = log_ratios(errors.of_kind(kind), scale)
+    ratios = log_ratios(errors.completed(kind, scale), scale)
     if kind not in ("step", "trailing"):
         ratios = overlap_mean(ratios, errors.length)
     return _without_empty(ratios, errors)
@@ -153,7 +168,7 @@ def step_scores(kind: str, errors: SeriesErrors, scale: FloatArray) -> FloatArra
         assert errors.distances is not None
         return _without_empty(overlap_mean(errors.distances, errors.length), errors)
     if kind == "window":  # averages over features first, which takes less memory
-        of_windows = mean_of_present(log_ratios(errors.windows, scale), 1)
+        of_windows = mean_of_present(log_ratios(errors.completed(kind, scale), scale), 1)
         return _without_empty(overlap_mean(of_windows, errors.length), errors)
     return mean_of_present(contributions(kind, errors, scale), 1)
 
@@ -163,6 +178,45 @@ def _without_empty(values: FloatArray, errors: SeriesErrors) -> FloatArray:
     if errors.empty is not None:
         values[errors.empty] = np.nan
     return values
+
+
+def with_normal(errors: FloatArray, share: FloatArray, scale: FloatArray) -> FloatArray:
+    """Return mean errors (..., F) of a `share` of values, with the normal error for the others."""
+    completed: FloatArray = share * errors + (1 - share) * scale
+    return completed
+
+
+def shares_of(present: npt.NDArray[np.bool_], size: int) -> dict[str, FloatArray]:
+    """Return the shares of present values among those of each error of a series.
+
+    Parameters
+    ----------
+    present : bool array of shape (T, F)
+        Which values are present.
+    size : int
+        Number of steps of a window, w.
+
+    Returns
+    -------
+    dict of str to array
+        "window" (N, F), "step" (T, F), the mean over the windows that cover a step, and "trailing"
+        (T, F), weighted as the errors.
+    """
+    steps = len(present)
+    real = min(size, steps)
+    windows = np.zeros((steps - real + 1, present.shape[1]))
+    for place in range(real):
+        windows += present[place : place + len(windows)]
+    windows /= real
+    trailing, possible = np.zeros(present.shape), np.zeros((steps, 1))
+    for ago, weight in enumerate(trailing_weights(size, size)[::-1][:steps]):
+        trailing[ago:] += weight * present[: steps - ago]
+        possible[ago:] += weight
+    return {
+        "window": windows,
+        "step": overlap_mean(windows, steps),
+        "trailing": trailing / possible,
+    }
 
 
 def log_ratios(errors: FloatArray, scale: FloatArray) -> FloatArray:

@@ -218,9 +218,7 @@ def read_detection_data(
     """
     policy = columns.policy(missing)
     path = data_path(path)
-    reading = dict(reading or {})
-    if columns.on_missing is not None:
-        reading.pop("missing", None)
+    reading = columns.unless_given(dict(reading or {}))
     rows = columns.rows or bool(reading.get("rows"))
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()

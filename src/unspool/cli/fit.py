@@ -212,7 +212,8 @@ def fit(
     before = {} if start is None else reading_of(start)
     # An id without a usual name was found by the times, which a shorter file may not show.
     found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    trained._reading = merged_reading({**before, **found}, reading.kept())
+    before = reading.unless_given(before | found)
+    trained._reading = merged_reading(before, reading.kept())
     trained.save(output)
 
     history = trained.history_

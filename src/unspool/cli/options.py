@@ -1,5 +1,6 @@
 """Arguments and options that several commands share, and how the commands read data and models."""
 
+import copy
 import csv
 import inspect
 import math
@@ -91,6 +92,7 @@ Verbose = Annotated[
     ),
 ]
 STEPS = "STEPS|DURATION"
+READING = "Reading DATA"  # the part of --help for the options of `Columns` and `Reading`
 SEED_HELP = "Random seed; runs with the same seed give the same result."
 
 # What a model has to do for a command, by the method that the command calls.
@@ -197,9 +199,9 @@ class Columns:
         OnMissing | None,
         typer.Option(
             metavar="raise|mask|drop|interpolate",
-            help="What to do with missing values: raise an error; train a model that reads where "
-            "they are missing; drop the steps that have one; or interpolate. By default raise, and "
-            "with a model that accepts them mask.",
+            help="What to do with missing values: raise an error (the default); mask them, for a "
+            "model that reads where they are missing (the default with such a model); drop the "
+            "steps that have one; or interpolate.",
         ),
     ] = None
     interpolate_limit: Annotated[
@@ -209,7 +211,6 @@ class Columns:
             help="Interpolate at most N successive missing values; by default any number.",
         ),
     ] = None
-
     drop: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="A column to ignore; may be given several times."),
@@ -304,6 +305,13 @@ class Columns:
                 param_hint="--missing",
             )
         return [_number_or_text(one) for one in given if one]
+
+    def unless_given(self, reading: dict[str, Any]) -> dict[str, Any]:
+        """Return what training was given for reading, without its policy if there is one now."""
+        if self.on_missing is None:
+            return reading
+        policy = ("missing", "interpolate_limit")
+        return {name: value for name, value in reading.items() if name not in policy}
 
     def policy(self, missing: "MissingName") -> "MissingPolicy":
         """Return what happens to missing values, for a model that accepts them or does not."""
@@ -467,9 +475,7 @@ class Reading(Columns):
         dilation = self.dilation
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns, given = self.names(), self.keywords()
-        reading = {} if model is None else reading_of(model)
-        if self.on_missing is not None:
-            reading.pop("missing", None)
+        reading = {} if model is None else self.unless_given(reading_of(model))
         if reading.get("rows"):
             given["rows"] = True
         if model is not None:
@@ -570,6 +576,13 @@ class ReadingForModel(Reading):
     ] = None
 
 
+def _in_panel(annotation: Any) -> Any:
+    """Return the annotation of an option that --help lists under `READING`."""
+    option = copy.copy(annotation.__metadata__[0])
+    option.rich_help_panel = READING
+    return Annotated[annotation.__origin__, option]
+
+
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """Add to a command the options that are fields of its dataclass arguments.
 
@@ -584,7 +597,10 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     plain = [one for name, one in signature.parameters.items() if name not in groups]
     shared = [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=_in_panel(field.type) if issubclass(group, Columns) else field.type,
         )
         for group in groups.values()
         for field in fields(group)

@@ -1,6 +1,7 @@
 """Gaps in times that are otherwise regular: where windows of a file begin anew."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Gaps:
     def count(self) -> int:
         """Number of gaps."""
         return sum(map(len, self.breaks))
+
+    def without(self, breaks: Sequence[IntArray]) -> "Gaps | None":
+        """Return the gaps that are not at the steps `breaks`; None if there are none."""
+        left = [np.setdiff1d(one, known) for one, known in zip(self.breaks, breaks, strict=True)]
+        return replace(self, breaks=left) if any(map(len, left)) else None
 
     def ignored_note(self, size: int) -> str:
         """Return the note for gaps between which no window of `size` steps fits."""

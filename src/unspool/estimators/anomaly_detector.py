@@ -352,7 +352,7 @@ class AnomalyDetector(Detects):
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes
 
         source, whole = source_of(trained), self._of_sequences
-        parts = None if whole else held_out.parts(self.dilation_, self.max_gap_)
+        parts = None if whole else held_out.parts(self.dilation_, self.max_gap_, self.window_)
         found = series_errors(source, held_out, parts, self.window_, kinds)
         scales = {kind: scoring.normal_scale(kind, found) for kind in kinds}
         if parts is not None:
@@ -360,7 +360,7 @@ class AnomalyDetector(Detects):
             scales["trailing"] = scoring.trailing_scale(found, first, self.window_)
         each = dict.fromkeys(kinds, (found, parts))
         if unseen is not held_out:
-            parts = None if whole else unseen.parts(self.dilation_, self.max_gap_)
+            parts = None if whole else unseen.parts(self.dilation_, self.max_gap_, self.window_)
             each["code"] = series_errors(source, unseen, parts, self.window_, ["code"]), parts
         normal = {kind: self._normal(kind, *each[kind], scales[kind]) for kind in kinds}
         self.thresholds_ = {kind: self._calibrated(scores) for kind, scores in normal.items()}

@@ -69,7 +69,7 @@ def are_whole(values: list[Any]) -> bool:
 def counts_rows(column: Any, *, any_start: bool = False) -> bool:
     """Return whether a column contains 0, 1, 2, … or 1, 2, 3, …, or counts on from any number."""
     count = len(column)
-    if not pa.types.is_integer(column.type) or count < 3 or column.null_count:
+    if not is_numeric(column.type) or count < 3 or column.null_count:
         return False
     first = column[0].as_py()
     if not (any_start or first in (0, 1)) or column[count - 1].as_py() != first + count - 1:

@@ -100,6 +100,8 @@ class WindowOptions:
         if not auto or self.needs_times or times is None or not isinstance(self.size, int):
             return found, ()
         gaps = gaps_in(list(times))
+        if gaps is not None and found is not None:
+            gaps = gaps.without(found)  # where steps were dropped, which another note says
         if gaps is None:
             return found, ()
         both = gaps.breaks if found is None else list(map(np.union1d, gaps.breaks, found))

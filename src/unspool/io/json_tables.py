@@ -80,7 +80,13 @@ def _has_lines(path: Path) -> bool:
 def _lines(path: Path) -> Any:
     options = arrow_json.ReadOptions(block_size=min(max(path.stat().st_size, 1), BLOCK))
     try:
-        return arrow_json.read_json(path, options)
+        table = arrow_json.read_json(path, options)
+        texts = [(one.name, pa.string()) for one in table.schema if pa.types.is_timestamp(one.type)]
+        if not texts:
+            return table
+        # As texts, times keep the form and the zone that the file has.
+        kinds = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
+        return arrow_json.read_json(path, options, kinds)
     except pa.ArrowException:  # NaN, a number and a text in one column, or a longer record
         pass
     records = []

@@ -35,7 +35,7 @@ from unspool.io.role_names import (
     quoted,
     usual,
 )
-from unspool.io.time_columns import EPOCH_NAMES, INSTANT_NAMES, looks_like_times, parse_times
+from unspool.io.time_columns import EPOCH_NAMES, FIRST, INSTANT_NAMES, looks_like_times, parse_times
 from unspool.io.time_order import in_order
 
 MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
@@ -171,6 +171,13 @@ class _Search:
             self.take("time", name, "contains dates")
         others = [name for name in dates if name != self.found["time"]]
         self.put_aside("left out", others, "another column is the time", "`time`")
+        if self.found["time"] is not None:
+            epochs = [
+                name
+                for name in self.free
+                if plain(name) in EPOCH_NAMES and self._epochs(name) is not None
+            ]
+            self.put_aside("left out", epochs, "another column is the time", "`time`")
         clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
         self.put_aside("left out", clocks, "contains times of a day", "`time`")
 
@@ -248,6 +255,31 @@ class _Search:
                 self.take("time", name, "has a usual name, and contains dates as numbers")
                 self.ordering = found.values
                 return
+        first = self.table.column_names[0]
+        if first in self.free and self.table.column_names == [
+            str(i) for i in range(self.table.num_columns)
+        ]:
+            epochs = self._epochs(first)
+            if epochs is not None and shapes.never_falls(epochs):
+                self.take("time", first, "contains rising times since 1970", unusual=True)
+                self.ordering = epochs
+
+    def _epochs(self, name: str) -> npt.NDArray[Any] | None:
+        """Return the instants of a column of large numbers that rise or fall; None if it has none.
+
+        Numbers such as 2024 and 20240131 are too small.
+        """
+        column = self.table[name]
+        if not is_numeric(column.type) or column.null_count or len(column) < 3:
+            return None
+        if column[0].as_py() == column[len(column) - 1].as_py() or column[0].as_py() < FIRST:
+            return None
+        found = parse_times(column, self.times)
+        if found is None or found.values is None or found.values.dtype.kind != "M":
+            return None
+        values = found.values
+        rises_or_falls = shapes.never_falls(values) or shapes.never_falls(values[::-1])
+        return values if rises_or_falls else None
 
     def _set_other_instants_aside(self) -> None:
         """Set aside numbers that are instants by name and value, if another column is the time."""
@@ -377,9 +409,13 @@ class _Search:
         return f"contains text such as {short!r}"
 
     def _is_counter(self, name: str) -> bool:
-        first = name == self.table.column_names[0]
-        if first and plain(name) != "year":
-            return shapes.counts_rows(self.table[name], any_start=True)
+        low, column = plain(name), self.table[name]
+        if low.endswith(("_id", " id", "index")):
+            return shapes.counts_rows(column, any_start=True)
+        if not pa.types.is_integer(column.type):
+            return False
+        if name == self.table.column_names[0] and low != "year":
+            return shapes.counts_rows(column, any_start=True)
         return len(self.table) >= 10 and shapes.counts_rows(self.table[name])
 
     def roles(self) -> Roles:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from unspool._types import Missing
 from unspool.anomaly.inputs import check_same_names
 from unspool.anomaly.model_errors import value_limits
+from unspool.anomaly.outages import outage_length
 from unspool.anomaly.running_threshold import RunningThreshold
 from unspool.anomaly.scores import log_ratios
 from unspool.data.frames import names_of
@@ -113,7 +114,9 @@ class DetectorStream:
         self._low, self._high = value_limits(scaler)
         self._names, self._missing = names, missing
         self._targets = slice(None) if targets is None else targets
-        self.steps = self._since_start = 0
+        self._outage = outage_length(len(scale), dilation)
+        # Number of the latest steps without a value.
+        self.steps = self._since_start = self._empty = 0
 
     def update(self, step: npt.ArrayLike) -> Scored:
         """Read the next step.
@@ -136,9 +139,12 @@ class DetectorStream:
             accept missing values; it is then not read.
         """
         values = np.minimum(np.maximum(self._checked(step), self._low), self._high)
+        empty = bool(np.isnan(values).all())
+        if self._empty >= self._outage and not empty:
+            self.restart()
         before, phase = divmod(self._since_start, len(self._errors))
         scale, errors = self._scale[min(before, len(self._scale) - 1)], self._errors[phase]
-        terms = log_ratios(errors.next(values), scale)
+        terms = log_ratios(errors.next(values, scale), scale)
         hidden = np.isnan(values[self._targets])
         if hidden.all():  # nothing to score; the threshold stays
             terms = np.full_like(terms, np.nan)
@@ -148,6 +154,7 @@ class DetectorStream:
             score = float(np.add.reduce(known)) / len(known) if len(known) else math.nan
             threshold = self._threshold.update(score)  # raises where the score is not finite
         errors.keep()
+        self._empty = self._empty + 1 if empty else 0
         self.steps += 1
         self._since_start += 1
         return Scored(score, threshold, score > threshold, terms)
@@ -172,6 +179,7 @@ class DetectorStream:
         return {
             "steps": np.array(self.steps),
             "since_start": np.array(self._since_start),
+            "empty": np.array(self._empty),
             **{
                 f"{prefix}{name}": value
                 for prefix, errors in self._phases()
@@ -211,6 +219,7 @@ class DetectorStream:
         self._threshold.restore(part("threshold."))
         self.steps = _whole("steps", state["steps"])
         self._since_start = _whole("since_start", state.get("since_start", self.steps))
+        self._empty = _whole("empty", state.get("empty", 0))
 
     def _phases(self) -> Iterator[tuple[str, ErrorsOfWindows | ErrorsOfForecasts]]:
         """Yield the errors of each phase of a dilation, with the prefix of their state."""

@@ -12,7 +12,7 @@ from unspool._loss_parameter import Loss
 from unspool._losses import loss_values
 from unspool._types import Missing
 from unspool.anomaly.model_errors import loss_of_errors, pad_front
-from unspool.anomaly.scores import trailing_weights
+from unspool.anomaly.scores import trailing_weights, with_normal
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
@@ -108,14 +108,17 @@ class ErrorsOfWindows:
         self._recent = Recent(window, len(scaler.scale), np.float32, missing)
         self._weights = trailing_weights(window, window)
 
-    def next(self, step: FloatArray) -> FloatArray:
-        """Return weighted mean errors (F_out,) of window and a step (F,); `keep` keeps it."""
+    def next(self, step: FloatArray, scale: FloatArray) -> FloatArray:
+        """Return weighted mean errors (F_out,) of window and a step (F,); `keep` keeps it.
+
+        Missing values have the normal errors `scale` (F_out,).
+        """
         x = self._recent.followed_by(self._scaler.apply(step))
         count = len(x)
         whole = x[None] if count == self._batch.steps else pad_front(x, self._batch.steps).values
         reconstruction = self._reconstruct(whole, self._batch)[0, -count:]
         error = self._error(reconstruction, x[:, self._targets])
-        return _weighted(self._weights, error)
+        return _weighted(self._weights, error, scale)
 
     def keep(self) -> None:
         """Keep the latest step."""
@@ -176,10 +179,10 @@ class ErrorsOfForecasts:
         self._ahead: deque[Array] = deque(maxlen=horizon)  # scaled, each (K, F)
         self._weights = trailing_weights(window, window)
 
-    def next(self, step: FloatArray) -> FloatArray:
+    def next(self, step: FloatArray, scale: FloatArray) -> FloatArray:
         """Return weighted mean errors (F_out,) of the last steps and a step (F,).
 
-        `keep` keeps the step.
+        Missing values have the normal errors `scale` (F_out,). `keep` keeps the step.
         """
         scaled = self._scaler.apply(step)
         target = scaled[self._targets]
@@ -193,7 +196,7 @@ class ErrorsOfForecasts:
             error = self._error(due, target).mean(axis=0, dtype=np.float64)
             if len(before) < self._window:
                 error = np.fmin(error, self._error(before[-1][self._targets], target))
-        return _weighted(self._weights, self._errors.followed_by(error))
+        return _weighted(self._weights, self._errors.followed_by(error), scale)
 
     def keep(self) -> None:
         """Keep the latest step."""
@@ -225,16 +228,18 @@ class ErrorsOfForecasts:
         self._ahead = deque(ahead.copy(), maxlen=self._horizon)
 
 
-def _weighted(weights: FloatArray, errors: FloatArray) -> FloatArray:
+def _weighted(weights: FloatArray, errors: FloatArray, scale: FloatArray) -> FloatArray:
     """Return the mean of errors (n, F), with the last n of the weights of a whole window.
 
-    Errors of missing values, NaN, are left out.
+    Errors of missing values, NaN, are replaced by the normal errors `scale` (F,), unless all values
+    of a feature are missing.
     """
     last = weights[-len(errors) :]
     present = ~np.isnan(errors)
     if not present.all():
         known = last @ present
         total = last @ np.where(present, errors, 0)
-        return np.where(known > 0, total / np.where(known > 0, known, 1), np.nan)
+        means = np.where(known > 0, total / np.where(known > 0, known, 1), np.nan)
+        return with_normal(means, known / last.sum(), scale)
     mean: FloatArray = last @ errors / last.sum()
     return mean

@@ -82,9 +82,17 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
         some = g.op("Greater", size, g.constant(0, np.float64))
         return g.op("Where", some, g.op("Div", total, g.op("Where", some, size, one)), nan)
 
-    def contributions(weighted_sum: str, weight_sum: str, kind: str) -> str:
-        """Return log(1 + mean error / scale), (B, F), of sums (B, F) and sums of weights."""
+    def contributions(weighted_sum: str, weight_sum: str, whole: str, kind: str) -> str:
+        """Return log(1 + mean error / scale), (B, F), of sums (B, F) and sums of weights.
+
+        With masks, `whole` (B, 1) is the sum of the weights if no value were missing, and missing
+        values have the normal error.
+        """
         relative = g.op("Div", divided(weighted_sum, weight_sum), scales[kind])
+        if masks:
+            share = divided(weight_sum, whole)
+            normal = g.op("Div", g.op("Sub", one, share), g.constant(RATIO, np.float64))
+            relative = g.op("Add", g.op("Mul", share, relative), normal)
         return g.op("Log", g.op("Add", relative, one))
 
     def mean(terms: str) -> str:
@@ -97,9 +105,10 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
         return divided(*(g.op("ReduceSum", each, g.ints(1), keepdims=1) for each in (total, count)))
 
     count = g.op("Cast", g.op("Unsqueeze", batch.lengths, g.ints(1)), to=DOUBLE)
+    whole = count
     if masks:
         count = g.op("ReduceSum", known, g.ints(1), keepdims=0)
-    terms = contributions(g.op("ReduceSum", errors, g.ints(1), keepdims=0), count, "window")
+    terms = contributions(g.op("ReduceSum", errors, g.ints(1), keepdims=0), count, whole, "window")
 
     def output(values: str, name: str) -> None:
         g.op("Slice", values, g.ints(0), input_batch, g.ints(0), out=name)
@@ -125,7 +134,8 @@ def score(g: Graph, contents: Contents, batch: Batch, reconstruction: str) -> di
         weighted = g.op("ReduceSum", g.op("Mul", errors, weights), g.ints(1), keepdims=0)
         of_known = g.op("Mul", weights, known) if masks else weights
         total = g.op("ReduceSum", of_known, g.ints(1), keepdims=0)
-        terms = contributions(weighted, total, "trailing")
+        whole = g.op("ReduceSum", weights, g.ints(1), keepdims=0) if masks else total
+        terms = contributions(weighted, total, whole, "trailing")
         if masks:  # a last step without a value has no score
             last = g.op("Mul", known, g.op("Cast", _last_step(g, batch), to=DOUBLE))
             some = g.op("ReduceMax", last, axes=[1, 2], keepdims=0)
