@@ -39,8 +39,7 @@ def values_of(path):
             "a;b\n1;2,5\n-3;4e1\n",
             (
                 "columns are separated by semicolons",
-                "commas within numbers taken as decimal points; otherwise say `decimal` "
-                "(--decimal .)",
+                "commas within numbers taken as decimal points; otherwise say `decimal='.'`",
             ),
         ),
     ],
@@ -197,3 +196,15 @@ def test_long_cells_are_cut_short_in_messages(tmp_path):
     for cells in (["x" * 1000], ["1", "x" * 1000]):
         with pytest.raises(InputError, match=r"'x{60}…'"):
             read_file(written(tmp_path, "\n".join(["a", *cells, ""])), window=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date;Time;a\n10/03/2004;00.00.00;1\n10/03/2004;;2\n11/03/2004;03.00.00;3\n",
+        "date,hour,a\n2004-03-10,0,1\n2004-03-10,,2\n2004-03-10,3,3\n",
+    ],
+)
+def test_an_empty_clock_is_refused_with_its_row(tmp_path, text):
+    with pytest.raises(InputError, match=r"is empty in data row 2, and it is a part of the time"):
+        read_file(written(tmp_path, text), window=1)

@@ -201,7 +201,7 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
 
 
 def _decimal_note(decimal: str) -> str:
-    return "commas within numbers taken as decimal points; otherwise say `decimal` (--decimal .)"
+    return "commas within numbers taken as decimal points; otherwise say `decimal='.'`"
 
 
 def _is_one_column(rows: list[Row], width: int, delimiter: str) -> bool:

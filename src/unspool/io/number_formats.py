@@ -127,5 +127,5 @@ def _note(one: tuple[str, str | None], names: list[str], decimal: str, options: 
     spelled = {" ": "blanks", "'": "apostrophes", ",": "commas", ".": "points"}.get(
         thousands, repr(thousands)
     )
-    way_out = "" if options.thousands else "; if they are decimal points, say `decimal` (--decimal)"
+    way_out = "" if options.thousands else "; if they are decimal points, say `decimal`"
     return f"{where}: {spelled} between digits taken as separators of thousands{way_out}"

@@ -10,7 +10,7 @@ from unspool.errors import InputError
 
 TIME_NAMES = (
     *("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index"),
-    "timestamps",
+    *("timestamps", "sample"),
 )
 ID_NAMES = (
     *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),
@@ -29,6 +29,8 @@ LABEL_NAMES_OF_FEW_VALUES = (
 )
 # Names of labels if a column contains texts; numbers of these names are often measured.
 LABEL_NAMES_OF_TEXTS = ("state", "status", "machine_status", "condition", "category", "phase")
+# Names of labels of one part of a plant, such as attack_P1, if the column has few values.
+LABEL_PREFIXES = ("attack_", "anomaly_")
 CHANGEPOINT_NAMES = ("changepoint", "change_point", "is_changepoint", "changepoints")
 LABEL_WORDS = (
     *("normal", "anomaly", "anomalous", "abnormal", "attack", "fault", "faulty", "failure"),
@@ -39,7 +41,12 @@ UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes fo
 
 def usual(names: Sequence[str], known: Sequence[str]) -> str | None:
     """Return the first of the names that is known, in any case; None if there is none."""
-    return next((name for name in names if name.strip().lower() in known), None)
+    return next((name for name in names if plain(name) in known), None)
+
+
+def plain(name: str) -> str:
+    """Return a name in lower case, without marks around it as in `<DATE>` or `@timestamp`."""
+    return name.strip("<>[]#@ \t").lower()
 
 
 def check_names(

@@ -26,14 +26,23 @@ from unspool.io.role_names import (
     LABEL_NAMES,
     LABEL_NAMES_OF_FEW_VALUES,
     LABEL_NAMES_OF_TEXTS,
+    LABEL_PREFIXES,
     LABEL_WORDS,
     TIME_NAMES,
     UNNAMED,
     check_names,
+    plain,
     quoted,
     usual,
 )
-from unspool.io.time_columns import EPOCH_NAMES, FIRST, JOINED, looks_like_times, parse_times
+from unspool.io.time_columns import (
+    EPOCH_NAMES,
+    FIRST,
+    INSTANT_NAMES,
+    JOINED,
+    looks_like_times,
+    parse_times,
+)
 from unspool.io.time_order import in_order
 
 MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
@@ -198,7 +207,7 @@ class _Search:
             epochs = [
                 name
                 for name in self.free
-                if name.strip().lower() in EPOCH_NAMES and self._epochs(name) is not None
+                if plain(name) in EPOCH_NAMES and self._epochs(name) is not None
             ]
             self.put_aside("left out", epochs, "another column is the time", "`time`")
         clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
@@ -222,7 +231,10 @@ class _Search:
                 self.take("id", name, reason)
         if self.found["time"] is None:
             self._find_numeric_time()
-        elif self.found["id"] is None and not self.rows:
+            self._set_other_instants_aside()
+            return
+        self._set_other_instants_aside()
+        if self.found["id"] is None and not self.rows:
             times = self.values_of(self.found["time"])
             if times is not None:
                 self._find_id_by_time(times)
@@ -230,11 +242,11 @@ class _Search:
     def _may_be_id(self, name: str) -> bool:
         kind = self.table[name].type
         return bool(shapes.is_text(kind) or pa.types.is_integer(kind)) or (
-            is_numeric(kind) and name.strip().lower() in ID_NAMES
+            is_numeric(kind) and plain(name) in ID_NAMES
         )
 
     def _ends_in_id(self, name: str) -> bool:
-        low = name.strip().lower()
+        low = plain(name)
         column = self.table[name]
         return (
             low.endswith(("_id", " id"))
@@ -245,12 +257,11 @@ class _Search:
 
     def _find_numeric_time(self) -> None:
         names = [name for name in self.free if is_numeric(self.table[name].type)]
-        usual_names = [one for one in names if one.strip().lower() in TIME_NAMES]
+        usual_names = [one for one in names if plain(one) in TIME_NAMES]
         usual_names += [
             one
             for one in names
-            if one.strip().lower() in EPOCH_NAMES
-            and parse_times(self.table[one], self.times) is not None
+            if plain(one) in EPOCH_NAMES and parse_times(self.table[one], self.times) is not None
         ]
         for name in usual_names:
             times = self.table[name].to_numpy()
@@ -270,7 +281,7 @@ class _Search:
             reason = f"its values fall, first in data row {row}, so that they are no times"
             if self.columns is None:
                 self.hints.append(ColumnRole((name,), "feature", reason, change))
-        for name in [one for one in names if one.strip().lower() in EPOCH_NAMES]:
+        for name in [one for one in names if plain(one) in EPOCH_NAMES]:
             found = parse_times(self.table[name], self.times)
             if found is not None and found.values is not None:
                 self.take("time", name, "has a usual name, and contains dates as numbers")
@@ -301,6 +312,19 @@ class _Search:
         values = found.values
         rises_or_falls = shapes.never_falls(values) or shapes.never_falls(values[::-1])
         return values if rises_or_falls else None
+
+    def _set_other_instants_aside(self) -> None:
+        """Set aside numbers that are instants by name and value, if another column is the time."""
+        if self.found["time"] is None:
+            return
+        numbers = [name for name in self.free if is_numeric(self.table[name].type)]
+        others = [
+            name
+            for name in numbers
+            if plain(name) in INSTANT_NAMES
+            and parse_times(self.table[name], self.times) is not None
+        ]
+        self.put_aside("left out", others, "another column is the time", "`time`")
 
     def _find_id_by_time(self, times: npt.NDArray[Any], guess: str | None = None) -> bool:
         """Take the only column within whose values times rise; return whether there is one.
@@ -336,7 +360,7 @@ class _Search:
     def find_label(self) -> None:
         """Take a label by its name and its values; set other labels aside."""
         known = [name for name in self.free if self._is_label(name)]
-        strong = [name for name in known if name.strip().lower() in LABEL_NAMES]
+        strong = [name for name in known if plain(name) in LABEL_NAMES]
         if self.found["label"] is None and known:
             name = (strong or known)[0]
             reason = "has a usual name" if strong else "has a usual name and few values"
@@ -344,21 +368,22 @@ class _Search:
             self.guessed_label = not strong
         others = [name for name in known if name != self.found["label"]]
         self.put_aside("left out", others, "another column is the label", "`label` or `columns`")
-        marks = [name for name in self.free if name.strip().lower() in CHANGEPOINT_NAMES]
+        marks = [name for name in self.free if plain(name) in CHANGEPOINT_NAMES]
         self.put_aside("left out", marks, "marks changes, as labels do", "`label` or `columns`")
         if self.found["label"] is None:
             self._last_column()
 
     def _marks(self, name: str) -> bool:
         """Return whether a column is a label, of steps or of changes."""
-        return self._is_label(name) or name.strip().lower() in CHANGEPOINT_NAMES
+        return self._is_label(name) or plain(name) in CHANGEPOINT_NAMES
 
     def _is_label(self, name: str) -> bool:
-        low, column = name.strip().lower(), self.table[name]
+        low, column = plain(name), self.table[name]
         if low in LABEL_NAMES:
             return True
         text = shapes.is_text(column.type)
-        if low not in LABEL_NAMES_OF_FEW_VALUES and not (text and low in LABEL_NAMES_OF_TEXTS):
+        weak = low in LABEL_NAMES_OF_FEW_VALUES or low.startswith(LABEL_PREFIXES)
+        if not weak and not (text and low in LABEL_NAMES_OF_TEXTS):
             return False
         if not (text or is_numeric(column.type) or pa.types.is_boolean(column.type)):
             return False
@@ -416,7 +441,7 @@ class _Search:
         return f"contains text such as {short!r}"
 
     def _is_counter(self, name: str) -> bool:
-        low, column = name.strip().lower(), self.table[name]
+        low, column = plain(name), self.table[name]
         if low.endswith(("_id", " id", "index")):
             return shapes.counts_rows(column, any_start=True)
         if not pa.types.is_integer(column.type):

@@ -82,6 +82,9 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         times=options.times,
         time_found=guess,
     )
+    if joined and guess:  # the user named no column
+        found_time = [replace(one, reason="a date in parts") for one in roles.columns[:1]]
+        roles = replace(roles, columns=(*found_time, *roles.columns[1:]))
     notes += joined + roles.notes
     if options.rows:
         return replace(_row_sequences(table, roles, options, notes), roles=roles.columns)
@@ -428,7 +431,7 @@ def _text_found(values: list[str | None], name: str) -> str:
     if row is None:  # numbers in several formats
         return (
             f"column {name!r} mixes formats of numbers, such as {_short(filled[0])} and "
-            f"{_short(filled[-1])}; say `decimal` and `thousands` (--decimal, --thousands)"
+            f"{_short(filled[-1])}; say `decimal` and `thousands`"
         )
     text = values[row] or ""
     if _SIGNED.search(text) and kind_of(_SIGNED.sub("", text)) == NUMBER:

@@ -23,8 +23,15 @@ Array = npt.NDArray[Any]
 # Numbers are instants since 1970 if all of them are between 1990 and 2060 in one of these units.
 EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+# Names of columns whose numbers, if they can be read as times, are never features.
+INSTANT_NAMES = (
+    *("epoch", "ts", "unix", "unixtime", "unix_time", "unix_timestamp", "epoch_time", "dt"),
+    *("timestamp", "timestamp_ms", "timestamp_ns", "timestamp_us", "timestamp_start"),
+    *("timestamp_end", "start_time", "end_time", "open_time", "close_time"),
+)
 # Names of columns whose numbers are times only if they can be read as such.
 EPOCH_NAMES = (
+    *("dt", "timestamp_start", "timestamp_end", "start_time", "end_time"),
     *("epoch", "ts", "unix", "unixtime", "unix_time", "unix_timestamp", "epoch_time", "utc"),
     *("year", "yyyy", "yyyymm", "yyyymmdd", "yearmonth", "year_month", "month", "day"),
     *("timestamp_ms", "time_ms", "timestamp_ns", "timestamp_us", "created_at", "date_time"),

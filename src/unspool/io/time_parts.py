@@ -25,7 +25,7 @@ PARTS = {
     "month": ("month", "mon", "mm", "mo", "mnth"),
     "day": ("day", "dd", "dy", "dom", "day_of_month"),
     "hour": ("hour", "hr", "hh", "hours"),
-    "minute": ("minute", "min", "mi", "minutes"),
+    "minute": ("minute", "min", "mi", "mn", "minutes"),
     "second": ("second", "sec", "ss", "seconds"),
 }
 LIMITS = {
@@ -51,6 +51,7 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
         clock, or year, month and day, are found by their content and names.
     """
     names = given_names(options.time, table.column_names)
+    table = _without_padding(table, names)
     if len(names) == 1:
         return table, replace(options, time=names[0]), ()
     if names:
@@ -87,6 +88,21 @@ def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOption
     table = table.add_column(min(place, table.num_columns), field, times)
     note = f"columns {listed([repr(part) for part in names])} joined as time"
     return table, replace(options, time=name), (note,)
+
+
+def _without_padding(table: Any, names: list[str]) -> Any:
+    """Return a table whose months, days, hours and minutes such as '07' are numbers."""
+    kept = names[:1] if len(names) == 1 else []
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        if _part_of(name) is None or name in kept or not pa.types.is_string(column.type):
+            continue
+        if (
+            column.null_count < len(column)
+            and pc.all(pc.match_substring_regex(column, r"^\d{1,2}$")).as_py()
+        ):
+            table = table.set_column(place, name, column.cast(pa.int64()))
+    return table
 
 
 def given_names(time: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
@@ -130,7 +146,11 @@ def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
         names.append(part)
     if len(names) < 2:
         return [], None
-    return names, _of_parts(table, names)
+    times = _of_parts(table, names)
+    while times is None and len(names) > 4:  # columns 'min' and 'sec' may be other quantities
+        names.pop()
+        times = _of_parts(table, names)
+    return names, times
 
 
 def _named(names: list[str], part: str) -> str | None:
@@ -167,8 +187,9 @@ def _is_clock(column: Any, name: str) -> bool:
     if not len(sample):
         return False
     if pa.types.is_string(kind):
-        cells = sample.to_pylist()
-        return all(len(one.strip()) > 2 and CLOCK.match(one) for one in cells)
+        cells = [one for one in sample.to_pylist() if one.strip()]
+        clocks = [one for one in cells if len(one.strip()) > 2 and CLOCK.match(one)]
+        return bool(cells) and len(clocks) == len(cells)
     if not pa.types.is_integer(kind):
         return False
     low, high = (pc.min_max(column).as_py()[end] for end in ("min", "max"))
@@ -183,10 +204,8 @@ def _joined(table: Any, names: list[str], options: TimeOptions) -> Any:
     """Return the times of several columns, as texts or timestamps; None if they are none."""
     if [_part_of(name) for name in names] == list(PARTS)[: len(names)]:
         return _of_parts(table, names)
-    columns = [table[name] for name in names]
-    if any(column.null_count for column in columns):
-        return None
-    date, *clocks = columns
+    date, *clocks = [table[name] for name in names]
+    _check_filled(table, names)
     if len(clocks) == 1 and pa.types.is_integer(clocks[0].type):
         dates = _dates(date, options)
         if dates is None:
@@ -194,9 +213,24 @@ def _joined(table: Any, names: list[str], options: TimeOptions) -> Any:
         hours = clocks[0].to_numpy()
         seconds = hours * 3600 if hours.max() <= 24 else (hours // 100 * 60 + hours % 100) * 60
         return pa.chunked_array([pa.array(dates + seconds.astype("timedelta64[s]"))])
-    texts = [_texts(column) for column in columns]
+    texts = [_texts(column) for column in (date, *clocks)]
     joined = pc.binary_join_element_wise(*texts, " ")
     return joined if looks_like_times(joined, options) else None
+
+
+def _check_filled(table: Any, names: list[str]) -> None:
+    """Raise an `InputError` for an empty cell in a part of the time.
+
+    Without the clock, all rows of a day would have one time.
+    """
+    for name in names:
+        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(_texts(table[name])), ""), True)
+        if pc.any(empty).as_py():
+            row = empty.index(True).as_py() + 1
+            raise InputError(
+                f"column {name!r} is empty in data row {row}, and it is a part of the time; fill "
+                f"it, or leave the column out with `drop={[name]}`."
+            )
 
 
 def _part_of(name: str) -> str | None:
