@@ -222,7 +222,7 @@ def two_columns_of_times(tmp_path):
 def test_a_joined_time_is_said_to_be_found_and_not_named_by_the_user(tmp_path):
     data = read_file(two_columns_of_times(tmp_path), window=8)
     (time,) = [role for role in data.roles if role.role == "time"]
-    assert (time.columns, time.reason) == (("Date Time",), "contains dates")
+    assert (time.columns, time.reason) == (("Date Time",), "a time in several columns")
 
 
 def test_a_joined_time_is_dropped_by_its_name(tmp_path):

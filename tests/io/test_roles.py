@@ -218,15 +218,6 @@ def test_a_name_that_is_there_twice_does_no_harm_where_it_is_left_out():
     assert roles.notes[0] == "columns that are not in `columns` are left out: a, b"
 
 
-def test_a_value_of_a_file_without_a_header_is_no_name(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("1.5,2.5,normal\n2.5,1.0,normal\n3.5,2.0,fault\n2.0,1.5,fault\n")
-    with pytest.raises(
-        InputError, match=r"'normal' is a value in the first row, .* give `label='2'`"
-    ):
-        read_file(path, window=2, label="normal")
-
-
 def test_a_time_found_in_several_columns_is_not_named_by_the_user(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("Date,Time,v\n" + "".join(f"2024-01-01,0{i}:00:00,{i % 3}\n" for i in range(6)))

@@ -80,7 +80,6 @@ def find_roles(
     rows: bool = False,
     drop: Sequence[str] = (),
     times: TimeOptions | None = None,
-    time_found: bool = False,
 ) -> Roles:
     """Find the role of each column of a `pyarrow.Table`.
 
@@ -98,37 +97,16 @@ def find_roles(
         Columns to ignore.
     times : TimeOptions, optional
         How texts are read as times.
-    time_found : bool, default False
-        Whether ``named["time"]`` was found by its content, and not named by the user.
     """
-    _refuse_cells_as_names(table, named)
     check_names(table.column_names, named, columns, drop)
     search = _Search(
         shapes.decoded(table), dict(named), columns, rows, tuple(drop), times or TimeOptions()
     )
-    if time_found and search.found["time"] is not None:
-        search.take("time", search.found["time"], "contains dates")
     search.find_time()
     search.find_id()
     search.find_label()
     search.leave_out()
     return search.roles()
-
-
-def _refuse_cells_as_names(table: Any, named: dict[str, str | None]) -> None:
-    """Refuse a name that is in the first row of a file without a header."""
-    names = table.column_names
-    if names != [str(i) for i in range(len(names))] or not table.num_rows:
-        return
-    for role, name in named.items():
-        if name is None or name in names:
-            continue
-        for column in names:
-            if name == str(table[column][0].as_py()):
-                raise InputError(
-                    f"`{role}`: {name!r} is a value in the first row, since the file has no "
-                    f"header and its columns are named by numbers; give {quoted(role, column)}."
-                )
 
 
 @dataclass

@@ -80,11 +80,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         rows=options.rows,
         drop=options.drop,
         times=options.times,
-        time_found=guess,
     )
-    if joined and guess:  # the user named no column
-        found_time = [replace(one, reason="a date in parts") for one in roles.columns[:1]]
-        roles = replace(roles, columns=(*found_time, *roles.columns[1:]))
     notes += joined + roles.notes
     if options.rows:
         return replace(_row_sequences(table, roles, options, notes), roles=roles.columns)
