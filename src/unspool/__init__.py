@@ -36,7 +36,7 @@ __getattr__, __dir__, __all__ = _attach(
         "load": "estimators.loading",
         "read_file": "io.files",
         "runtime": "runtime",
-        "sequences_from_table": "io.tables",
+        "sequences_from_table": "io.long_tables",
         "summary": "nn._summary",
     },
 )

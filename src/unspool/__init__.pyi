@@ -16,7 +16,7 @@ from .estimators.lstm_forecaster import LSTMForecaster as LSTMForecaster
 from .estimators.stacked_autoencoder import StackedAutoencoder as StackedAutoencoder
 from .io.file_data import FileData as FileData
 from .io.files import read_file as read_file
-from .io.tables import sequences_from_table as sequences_from_table
+from .io.long_tables import sequences_from_table as sequences_from_table
 from .nn._gates import gate_weights as gate_weights
 from .nn._summary import summary as summary
 

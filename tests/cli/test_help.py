@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from unspool.cli.options import Columns, Reading
+from unspool.cli.data_options import Columns, Reading
 
 
 @pytest.mark.parametrize(

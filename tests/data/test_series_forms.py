@@ -26,7 +26,7 @@ from unspool import Windows
 from unspool.data.convert import as_sequences
 from unspool.data.series import chronological_split
 from unspool.errors import InputError
-from unspool.io.tables import sequences_from_table
+from unspool.io.long_tables import sequences_from_table
 
 OF_SERIES = {
     "frame": lambda: FRAME,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.io.idx_files import idx_bytes
 from unspool.errors import InputError
-from unspool.io import archives, npy, tables
+from unspool.io import archives, npy, table_files
 from unspool.io.files import read_file
 
 
@@ -218,7 +218,7 @@ def test_parquet_that_unpacks_to_far_too_much(tmp_path, monkeypatch):
     size = path.stat().st_size
     assert size * 1000 < 48_000_000
     assert len(read_file(path, window=3_000_000).source) == 1
-    monkeypatch.setattr(tables, "HARMLESS", 1 << 24)
+    monkeypatch.setattr(table_files, "HARMLESS", 1 << 24)
     refused(
         path,
         f"the file has {size:,} bytes and contains 3,000,000 rows of 2 columns, about 48,000,000 "

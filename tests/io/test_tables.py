@@ -11,7 +11,7 @@ from unspool.data.sequences import Sequences
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.io.files import read_file
-from unspool.io.tables import sequences_from_table
+from unspool.io.long_tables import sequences_from_table
 
 OTHERS = "or leave the column out with `drop=['{}']`."
 WAY_OUT = f"; correct such rows, {OTHERS}"

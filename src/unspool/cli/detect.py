@@ -9,8 +9,9 @@ import typer
 
 from unspool._types import Missing as MissingName
 from unspool.cli import options
+from unspool.cli.data_options import Columns, reads_data
 from unspool.cli.detector_options import DetectorOptions
-from unspool.cli.options import Columns, Data, Device, Quiet, Verbose, reads_data, verbosity
+from unspool.cli.options import Data, Device, Quiet, Verbose, verbosity
 
 if TYPE_CHECKING:
     from unspool.cli.detection_data import DetectionData

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from unspool._types import Missing
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput, breaks_in
-from unspool.cli.options import Columns, say
+from unspool.cli.data_options import Columns
+from unspool.cli.options import say
 from unspool.cli.reading import print_notes, read_as_trained
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed

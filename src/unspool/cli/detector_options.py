@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unspool.cli.options import (
-    SEED_HELP,
-    STEPS,
-    gap_limit,
-    number_of_steps,
-    with_article,
-)
+from unspool.cli.data_options import STEPS
+from unspool.cli.option_values import gap_limit, number_of_steps
+from unspool.cli.options import SEED_HELP, with_article
 
 if TYPE_CHECKING:
     from unspool._types import Missing as MissingName

@@ -4,16 +4,8 @@ from typing import Annotated
 
 import typer
 
-from unspool.cli.options import (
-    Data,
-    Device,
-    Model,
-    Output,
-    ReadingForModel,
-    load_model,
-    reads_data,
-    require,
-)
+from unspool.cli.data_options import ReadingForModel, reads_data
+from unspool.cli.options import Data, Device, Model, Output, load_model, require
 
 EXAMPLE = "unspool encode etth1.unspool ETTh1.csv -o codes.parquet"
 

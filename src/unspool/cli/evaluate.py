@@ -79,9 +79,9 @@ def evaluate(
 
     from unspool import _checks, evaluation
     from unspool._files import atomic_write, check_not_overwriting, check_output_path
+    from unspool.cli.data_options import Columns
     from unspool.cli.detection_data import read_detection_data
     from unspool.cli.label_windows import labels_from_file, split_key
-    from unspool.cli.options import Columns
     from unspool.cli.stdin import data_path
     from unspool.data.messages import errors_naming
     from unspool.errors import InputError

@@ -10,7 +10,9 @@ import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
-from unspool.cli.options import SEED_HELP, Data, Quiet, Reading, Verbose, reads_data, verbosity
+from unspool.cli.data_options import Reading, reads_data
+from unspool.cli.option_values import split_names
+from unspool.cli.options import SEED_HELP, Data, Quiet, Verbose, verbosity
 
 if TYPE_CHECKING:
     from unspool.io.file_data import FileData
@@ -153,8 +155,8 @@ def fit(
         "patch_size": None if patch_size is None else whole_or_auto("--patch-size", patch_size),
         "horizon": horizon,
         "missing": "mask" if reading.on_missing == "mask" else None,
-        "targets": None if targets is None else options.split_names(targets),
-        "known": None if known is None else options.split_names(known),
+        "targets": None if targets is None else split_names(targets),
+        "known": None if known is None else split_names(known),
         "epochs": None if epochs is None else whole_or_auto("--epochs", epochs),
         "batch_size": batch_size,
         "random_state": seed,
@@ -205,7 +207,7 @@ def fit(
     if start is not None:
         also["initial"] = start
     if freeze is not None:
-        also["freeze"] = options.split_names(freeze)
+        also["freeze"] = split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
     with messages_with_flags(given, accepted):
         trained.fit(loaded.X, **also)

@@ -14,8 +14,9 @@ import typer
 
 from unspool import _checks
 from unspool._files import check_output_path
+from unspool.cli.data_options import Columns
 from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
-from unspool.cli.options import Columns, say
+from unspool.cli.options import say
 from unspool.cli.reading import as_flags
 from unspool.cli.stream_state import read_state, write_state
 from unspool.data.messages import listed

@@ -8,7 +8,8 @@ import numpy as np
 import typer
 
 from unspool.cli import options
-from unspool.cli.options import Model, ReadingForModel, load_model, reads_data, require
+from unspool.cli.data_options import ReadingForModel, reads_data
+from unspool.cli.options import Model, load_model, require
 from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
 
 EXAMPLE = "unspool plot reconstruction etth1.unspool ETTh1.csv -o picture.png"

@@ -6,16 +6,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from unspool.cli.options import (
-    Data,
-    Device,
-    Model,
-    Output,
-    ReadingForModel,
-    load_model,
-    reads_data,
-    require,
-)
+from unspool.cli.data_options import ReadingForModel, reads_data
+from unspool.cli.options import Data, Device, Model, Output, load_model, require
 
 EXAMPLE = "unspool reconstruct etth1.unspool ETTh1.csv -o reconstruction.csv"
 

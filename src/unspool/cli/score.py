@@ -6,17 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from unspool.cli.options import (
-    Data,
-    Device,
-    Model,
-    Output,
-    ReadingForModel,
-    load_model,
-    reads_data,
-    require,
-    say,
-)
+from unspool.cli.data_options import ReadingForModel, reads_data
+from unspool.cli.options import Data, Device, Model, Output, load_model, require, say
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 

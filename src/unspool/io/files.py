@@ -19,7 +19,6 @@ from unspool.io.file_data import FileData
 from unspool.io.loading import load
 from unspool.io.options import (
     FileMode,
-    MissingOptions,
     ReadOptions,
     TextOptions,
     TimeOptions,
@@ -241,7 +240,7 @@ def read_file(
         images,
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
-        MissingOptions(missing, tuple(missing_values), interpolate_limit),
+        tuple(missing_values),
         windows,
     )
     options = replace(options, windows=_window_options(windows))

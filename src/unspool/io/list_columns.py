@@ -24,7 +24,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     A cell may hold a list of T values, or of T lists of F values if there is one such column.
     """
     from unspool.io.roles import find_roles
-    from unspool.io.tables import plain_column
+    from unspool.io.table_values import plain_column
 
     lists = [name for name in table.column_names if _depth(table.schema.field(name).type)]
     clocks = [name for name in lists if _is_time(table.schema.field(name).type)]

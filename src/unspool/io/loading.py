@@ -68,7 +68,7 @@ def read_content(path: Path, options: ReadOptions) -> Content:
     """Read a file of a table or of arrays, which is not packed."""
     ending = endings.ending_of(path)
     if ending in endings.TABLES:
-        from unspool.io.tables import read_table
+        from unspool.io.table_files import read_table
 
         return TableContent(*read_table(path, options))
     if ending == endings.ARFF:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from unspool import _checks
-from unspool._types import MissingPolicy
 from unspool.io.cutting import WindowOptions
 
 FileMode = Literal["series", "rows"]
@@ -95,29 +94,11 @@ class TimeOptions:
 
 
 @dataclass(frozen=True)
-class MissingOptions:
-    """Which values are missing, and what happens to them.
-
-    Parameters
-    ----------
-    policy : {"raise", "mask", "drop", "interpolate"}
-        What to do with missing values.
-    values : tuple of float or str
-        Numbers and texts that mean that a value is missing.
-    limit : int, optional
-        Largest number of successive missing values that are interpolated.
-    """
-
-    policy: MissingPolicy = "raise"
-    values: tuple[float | str, ...] = ()
-    limit: int | None = None
-
-
-@dataclass(frozen=True)
 class ReadOptions:
     """How a file is read; `read_file` describes the fields.
 
-    `text` and `times` are used for text only, and `windows` says how series are cut.
+    `text` and `times` are used for text only. `windows` says how series are cut, and what happens
+    to missing values.
     """
 
     columns: Sequence[str] | None = None
@@ -132,7 +113,7 @@ class ReadOptions:
     images: bool = False
     text: TextOptions = field(default_factory=TextOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
-    missing: MissingOptions = field(default_factory=MissingOptions)
+    missing_values: tuple[float | str, ...] = ()
     windows: WindowOptions = field(default_factory=WindowOptions)
 
     @property

@@ -156,7 +156,8 @@ def _tables(
 
     from unspool.io.role_names import LABEL_NAMES
     from unspool.io.roles import find_roles
-    from unspool.io.tables import of_table, plain_column
+    from unspool.io.table_values import plain_column
+    from unspool.io.tables import of_table
 
     tables = [one.table for one in contents]
     first = tables[0].column_names

@@ -53,7 +53,8 @@ def in_order(
     notes: tuple[str, ...] = ()
     back = goes_back(times, parts, name)
     if back and dates and not _all_in_order(times, parts):
-        turned: list[Rows] = [np.arange(len(times))[part][::-1] for part in parts]
+        row_numbers = np.arange(len(times))
+        turned: list[Rows] = [row_numbers[part][::-1] for part in parts]
         if _all_in_order(times, turned):
             notes = (f"time runs from newest to oldest in column {name!r}: rows are reversed",)
             parts, back = turned, goes_back(times, turned, name)
@@ -65,12 +66,12 @@ def in_order(
 
 def goes_back(times: Column, parts: list[Rows], name: str) -> str | None:
     """Describe where a time is earlier than the time of the row above; None if it never is."""
-    found = []
+    found, row_numbers = [], np.arange(len(times))
     for part in parts:
         one = times[part]
         steps = np.flatnonzero(one[1:] < one[:-1]) + 1
         if steps.size:
-            rows = np.arange(len(times))[part]
+            rows = row_numbers[part]
             found.append((int(rows[steps[0]]) + 1, steps.size, one[steps[0] - 1], one[steps[0]]))
     if not found:
         return None
