@@ -44,6 +44,13 @@ def test_the_only_column_that_orders_repeated_times_is_the_id(station):
     )
 
 
+@pytest.mark.parametrize("name", ["anomaly", "changepoint"])
+def test_a_label_within_whose_values_time_rises_is_no_id(name):
+    roles = find_roles(table(when=HALVES, v=X, **{name: BLOCKS}), NOTHING, None)
+    assert roles.id is None
+    assert name not in roles.features
+
+
 def test_columns_of_the_same_groups_are_one_candidate_and_other_columns_are_named(tmp_path):
     frame = table(place=BLOCKS, city=[f"c{i}" for i in BLOCKS], when=HALVES, v=X)
     assert roles_of(frame) == ("when", "place", None, ["v"])
