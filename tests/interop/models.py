@@ -68,6 +68,10 @@ AUTOENCODERS = {
     "loss by feature": lstm(loss={0: "mae", 1: "huber"}),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
+    "ReLU code": lstm(code_activation="relu", units=3),
+    "tanh code, as long as the state": LSTMAutoencoder(4, **{**LAST, "code_activation": "tanh"}),
+    "encoder in both directions": lstm(bidirectional="encoder", units=4),
+    "decoder in both directions": lstm("state", bidirectional="decoder", decoder_units=3),
     "pooled": lstm(pooling="all", num_layers=2),
     "random kernels": lstm(n_kernels=10, bidirectional=False),
     "random kernels, pooled": lstm(pooling="mean_max", n_kernels=1, kl_weight=0.1),
@@ -80,6 +84,7 @@ AUTOENCODERS = {
     "composite, reshape": lstm("repeat", horizon=4, forecast_decoder="reshape"),
     "composite, flat": lstm("flat", horizon=4),
     "dense model": DenseAutoencoder(5, hidden_units=(8, 7), activation="elu"),
+    "dense model, another decoder": DenseAutoencoder(5, hidden_units=(8,), decoder_units=(6, 3)),
     "dense model, variational": DenseAutoencoder(
         5, kl_weight=0.1, code_activation="gelu", output_activation="sigmoid"
     ),
