@@ -106,6 +106,9 @@ LSTM_MODELS = {
     "reverse_target, reshape": {"decoder": "reshape", "reverse_target": True},
     "relu": {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
     "bare": {"head_units": None, "decoder_units": 1},
+    "relu code": {"code_activation": "relu", "units": 3},
+    "encoder in both directions": {"bidirectional": "encoder", "decoder_units": 5},
+    "decoder in both directions": {"bidirectional": "decoder", "decoder_units": 5},
     "variational": {"kl_weight": 0.1},
     "narrowing": {"units": (6, 4)},
     "narrowing, other depth": {"units": (4, 2, 3), "decoder_units": (3, 5)},
@@ -236,6 +239,10 @@ def test_exported_forecasters_compute_the_same_outputs(decoder):
 ROWS = np.random.default_rng(3).normal(size=(20, 7)) * np.arange(1, 8) + 1e5
 IMAGES = np.random.default_rng(4).normal(size=(20, 7, 5, 2)) * SPREAD + MEAN
 FEEDFORWARD = {
+    "dense, another decoder": (
+        DenseAutoencoder(3, hidden_units=(5,), decoder_units=(4, 6), **QUICK),
+        ROWS,
+    ),
     "dense": (DenseAutoencoder(3, hidden_units=(5,), code_activation="tanh", **QUICK), ROWS),
     "sequences": (DenseAutoencoder(3, output_activation="softmax", **QUICK), TRAINING),
     "stacked": (StackedAutoencoder(3, hidden_units=(5,), **QUICK), ROWS),
