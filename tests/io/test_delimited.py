@@ -208,3 +208,19 @@ def test_long_cells_are_cut_short_in_messages(tmp_path):
 def test_an_empty_clock_is_refused_with_its_row(tmp_path, text):
     with pytest.raises(InputError, match=r"is empty in data row 2, and it is a part of the time"):
         read_file(written(tmp_path, text), window=1)
+
+
+def test_points_before_three_digits_in_a_file_with_semicolons_are_reported(tmp_path):
+    rows = "".join(f"{i};{1 + i}.{200 + i};0.{500 + i}\n" for i in range(6))
+    path = written(tmp_path, "step;volume;share\n" + rows)
+    loaded = read_file(path, window=1)
+    assert loaded.source.series[0][0].tolist() == [1.2, 0.5]
+    note = (
+        "column 'volume' (1.200): points taken as decimal points; if they separate thousands: "
+        "`thousands='.'`"
+    )
+    assert note in loaded.notes
+    told = read_file(path, window=1, thousands=".", columns=["volume"])
+    assert told.source.series[0][0, 0] == 1200
+    assert note not in told.notes
+    assert note not in read_file(path, window=1, decimal=".").notes

@@ -52,6 +52,7 @@ LARGEST_BLOCK = (1 << 31) - 1
 # Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
 THREADS = int(pa.__version__.partition(".")[0]) >= 23
 NEAR_END = 10  # a line among the last ones may be a note below the table
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")  # 1.200 may be 1200 in files with semicolons
 _SEP_LINE = re.compile(r'"?sep=(.|\\t)"?\s*', re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"\d{2,}")
 _WITH_OFFSET = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*[-+]\d{2}(:?\d{2})?")
@@ -179,6 +180,8 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
     decimal = options.decimal or _decimal(body, delimiter, options.thousands)
     if decimal == "," and options.decimal is None:
         notes.append(_decimal_note(decimal))
+    if delimiter == ";" and decimal == "." and options.decimal is None and not options.thousands:
+        notes += _points_that_may_group(header.names, body)
     if not header.found:
         way_out = "" if options.header == 0 else "; otherwise say `header` (--header 1)"
         span = repr(header.names[0]) if width == 1 else f"{header.names[0]!r} to {str(width - 1)!r}"
@@ -198,6 +201,20 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
         (*notes, *more),
         fields,
     )
+
+
+def _points_that_may_group(names: list[str], body: list[Row]) -> list[str]:
+    """Return a note on columns in which three digits follow every point, such as 1.200."""
+    found = []
+    for name, cells in zip(names, zip(*(row.fields for row in body), strict=True), strict=False):
+        filled = [cell.strip() for cell in cells if cell.strip()]
+        points = [cell for cell in filled if "." in cell]
+        if len(points) > 2 and all(_GROUPED.fullmatch(cell) for cell in points):
+            found.append(f"{name!r} ({points[0]})")
+    if not found:
+        return []
+    which = f"column{'s' if len(found) > 1 else ''} {listed(found)}"
+    return [f"{which}: points taken as decimal points; if they separate thousands: `thousands='.'`"]
 
 
 def _decimal_note(decimal: str) -> str:
