@@ -156,6 +156,27 @@ def test_a_last_column_of_label_words_is_the_label_and_other_words_are_left_out(
     assert roles_of(table(a=X, z=["left", "right"] * 20)) == (None, None, None, ["a"])
 
 
+def runs(*lengths, first=1):
+    return [first + step for length in lengths for step in range(length)]
+
+
+def test_a_count_that_starts_again_is_the_time_and_what_changes_with_it_the_id():
+    unit = [1] * 5 + [2] * 9 + [3] * 26
+    frame = table(**{"0": unit, "1": runs(5, 9, 26), "2": X})
+    assert roles_of(frame) == ("1", "0", None, ["2"])
+    named = table(unit_nr=unit, cycles=runs(5, 9, 26, first=0), heat=X)
+    assert roles_of(named) == ("cycles", "unit_nr", None, ["heat"])
+
+
+def test_a_count_that_starts_again_is_a_feature_without_an_id_that_changes_with_it():
+    days = table(hour=runs(24, 16), level=[1] * 20 + [2] * 20, v=X)
+    assert roles_of(days) == (None, None, None, ["hour", "level", "v"])
+    twice = table(block=[1] * 10 + [2] * 10 + [1] * 20, cycle_=runs(10, 10, 20), v=X)
+    assert roles_of(twice) == (None, None, None, ["block", "cycle_", "v"])
+    flags = table(a=[0, 1] * 20, b=[0] * 20 + [1] * 20, v=X)
+    assert roles_of(flags) == (None, None, None, ["a", "b", "v"])
+
+
 @pytest.mark.parametrize("start", [0, 1])
 def test_a_counter_is_a_row_number(start):
     count = list(range(start, start + N))

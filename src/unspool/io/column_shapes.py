@@ -15,6 +15,7 @@ from unspool.data.sequences import IntArray
 from unspool.io.cells import is_number
 
 FIRST_ROWS = 1000
+SHORTEST_RUN = 3  # mean number of rows of a series that a column counts
 _AMOUNT = re.compile(r"([$€£]|[A-Z]{3} )?\s*[-+]?\d[\d.,]*\s*[%$€£]?")  # such as $5.25 and 5 %
 _TIME_OF_DAY = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?( ?[AaPp][Mm])?|\d{1,2}\.\d{2}\.\d{2}", re.ASCII
@@ -103,6 +104,27 @@ def codes_of(column: Any) -> IntArray:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def runs_of_counter(values: IntArray) -> IntArray | None:
+    """Return the number of the run of each row, if values count 1, 2, 3, … and start again.
+
+    They may start with 0. It is None if a value is no such count, or runs are short.
+    """
+    if len(values) < 2 or values[0] not in (0, 1):
+        return None
+    again = values[1:] == values[0]
+    if not again.any() or not (again | (np.diff(values) == 1)).all():
+        return None
+    runs: IntArray = np.r_[0, np.cumsum(again)]
+    return runs if len(values) >= SHORTEST_RUN * (runs[-1] + 1) else None
+
+
+def names_runs(codes: IntArray, runs: IntArray) -> bool:
+    """Return whether values are constant within runs, and different in different runs."""
+    starts = np.flatnonzero(np.diff(runs, prepend=-1))
+    firsts = codes[starts]
+    return bool((codes == firsts[runs]).all() and len(np.unique(firsts)) == len(firsts))
 
 
 def never_falls(values: npt.NDArray[Any], codes: IntArray | None = None) -> bool:

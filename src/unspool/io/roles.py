@@ -210,12 +210,32 @@ class _Search:
         if self.found["time"] is None:
             self._find_numeric_time()
             self._set_other_instants_aside()
+            if self.found["time"] is None and not self.rows:
+                self._find_steps_of_series()
             return
         self._set_other_instants_aside()
         if self.found["id"] is None and not self.rows:
             times = self.values_of(self.found["time"])
             if times is not None:
                 self._find_id_by_time(times)
+
+    def _find_steps_of_series(self) -> None:
+        """Take a column that counts the steps of each series, and the id that changes with it."""
+        whole = [name for name in self.free if pa.types.is_integer(self.table[name].type)]
+        for name in whole:
+            column = self.table[name]
+            runs = None if column.null_count else shapes.runs_of_counter(column.to_numpy())
+            if runs is None:
+                continue
+            ids = [name for name in self.free if name != "" and self._may_be_id(name)]
+            ids = [self.found["id"]] if self.found["id"] is not None else ids
+            for id in ids:
+                if id != name and shapes.names_runs(shapes.codes_of(self.table[id]), runs):
+                    if self.found["id"] is None:
+                        why = f"each of its {runs[-1] + 1:,} values is one run of {name!r}"
+                        self.take("id", id, why, unusual=True)
+                    self.take("time", name, "counts the steps of each series", unusual=True)
+                    return
 
     def _may_be_id(self, name: str) -> bool:
         kind = self.table[name].type
