@@ -67,67 +67,108 @@ def train(
     UnstableTrainingWarning
         If training continues from earlier weights.
     """
-    history = History()
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for callback in callbacks:
-        callback.on_train_begin(model, epochs, len(batches))
-    recovery = DivergenceRecovery(model, optimizer)
-    try:
-        for _ in range(epochs):
-            model.train()
-            for callback in callbacks:
-                callback.on_epoch_begin(model)
-            sums, rate = RunningMeans(), optimizer.param_groups[0]["lr"]
-            for batch in batches:
-                if not batch.counts:
-                    continue
-                terms = objective(batch)
-                loss = weighted(terms)
-                if loss is None:  # all sequences are empty
-                    continue
-                if not loss.requires_grad:
-                    raise InputError(
-                        "The loss depends on no weight that is trained; freeze fewer layers, or "
-                        "train another decoder with `loss_weights`."
-                    )
-                recompute = partial(loss_of, objective, batch)
-                while recovery.diverged(
-                    "loss", float(loss.detach()), history.epochs + 1, recompute
-                ):
-                    terms = objective(batch)
-                    loss = weighted(terms)
-                    assert loss is not None
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                if global_clipnorm is not None:
-                    nn.utils.clip_grad_norm_(parameters, global_clipnorm)
-                optimizer.step()
-                rate = optimizer.param_groups[0]["lr"]
-                recovery.attempts = 0
-                sums.add(terms)
-                for callback in callbacks:
-                    callback.on_batch_end()
-            history.add(sums.means())
-            if validation is not None:
-                means = evaluate(model, objective, validation)
-                while recovery.diverged(
-                    "validation loss",
-                    means["loss"],
-                    history.epochs,
-                    lambda: evaluate(model, objective, validation)["loss"],
-                ):
-                    means = evaluate(model, objective, validation)
-                history.add({f"val_{name}": mean for name, mean in means.items()})
-            history.add({"learning_rate": rate})
-            recovery.keep()
-            stops = [callback.on_epoch_end(model, history) for callback in callbacks]
-            if any(stops):
-                break
-    finally:
-        for callback in callbacks:
-            callback.on_train_end(model, history)
-    model.eval()
-    return history
+    training = Training(
+        model, objective, batches, optimizer, validation, global_clipnorm, callbacks
+    )
+    training.run(epochs)
+    return training.history
+
+
+class Training:
+    """A run of the training loop, with everything that changes from step to step.
+
+    Parameters
+    ----------
+    model, objective, batches, optimizer, validation, global_clipnorm, callbacks
+        See `train`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        batches: Batches,
+        optimizer: torch.optim.Optimizer,
+        validation: Batches | None = None,
+        global_clipnorm: float | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.model, self.objective, self.batches = model, objective, batches
+        self.optimizer, self.validation = optimizer, validation
+        self.global_clipnorm, self.callbacks = global_clipnorm, callbacks
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.history = History()
+        self.recovery = DivergenceRecovery(model, optimizer)
+        self.sums = RunningMeans()  # of the batches of the current epoch
+        self.rate = 0.0  # learning rate of the last step
+
+    def run(self, epochs: int) -> None:
+        """Train until the history has `epochs` epochs, or a callback stops training."""
+        for callback in self.callbacks:
+            callback.on_train_begin(self.model, epochs, len(self.batches))
+        try:
+            while self.history.epochs < epochs:
+                self._train_epoch()
+                self._validate()
+                self.history.add({"learning_rate": self.rate})
+                self.recovery.keep()
+                stops = [one.on_epoch_end(self.model, self.history) for one in self.callbacks]
+                if any(stops):
+                    break
+        finally:
+            for callback in self.callbacks:
+                callback.on_train_end(self.model, self.history)
+        self.model.eval()
+
+    def _train_epoch(self) -> None:
+        """Take a step for each batch, and note the means of the terms."""
+        self.model.train()
+        for callback in self.callbacks:
+            callback.on_epoch_begin(self.model)
+        self.sums, self.rate = RunningMeans(), self.optimizer.param_groups[0]["lr"]
+        for batch in self.batches:
+            if batch.counts:
+                self._step(batch)
+        self.history.add(self.sums.means())
+
+    def _step(self, batch: Batch) -> None:
+        """Change the weights by the gradient of the loss of a batch."""
+        terms = self.objective(batch)
+        loss = weighted(terms)
+        if loss is None:  # all sequences are empty
+            return
+        if not loss.requires_grad:
+            raise InputError(
+                "The loss depends on no weight that is trained; freeze fewer layers, or "
+                "train another decoder with `loss_weights`."
+            )
+        epoch, recompute = self.history.epochs + 1, partial(loss_of, self.objective, batch)
+        while self.recovery.diverged("loss", float(loss.detach()), epoch, recompute):
+            terms = self.objective(batch)
+            loss = weighted(terms)
+            assert loss is not None
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if self.global_clipnorm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.global_clipnorm)
+        self.optimizer.step()
+        self.rate = self.optimizer.param_groups[0]["lr"]
+        self.recovery.attempts = 0
+        self.sums.add(terms)
+        for callback in self.callbacks:
+            callback.on_batch_end()
+
+    def _validate(self) -> None:
+        """Note the means of the terms of the validation data."""
+        if self.validation is None:
+            return
+        measure = partial(evaluate, self.model, self.objective, self.validation)
+        means, epoch = measure(), self.history.epochs
+        while self.recovery.diverged(
+            "validation loss", means["loss"], epoch, lambda: measure()["loss"]
+        ):
+            means = measure()
+        self.history.add({f"val_{name}": mean for name, mean in means.items()})
 
 
 @torch.no_grad()
