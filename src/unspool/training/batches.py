@@ -49,6 +49,11 @@ class Batch(NamedTuple):
         return self.y, None, self.y_weights
 
     @property
+    def time_steps(self) -> int | Tensor:
+        """Number of time steps without padding; a tensor if the sequences are padded."""
+        return self.x.shape[0] * self.x.shape[1] if self.lengths is None else self.lengths.sum()
+
+    @property
     def counts(self) -> bool:
         """Whether an error has a weight above 0."""
         given = [one for one in (self.weights, self.y_weights) if one is not None]

@@ -1,16 +1,47 @@
 """Callbacks of the training loop: the base class, early stopping and scheduled sampling."""
 
 import math
+from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from unspool.training.divergence import clone_tensors
 from unspool.training.history import History
 from unspool.training.objective import AutoencoderLoss
 
 
+class Step(NamedTuple):
+    """An optimizer step, as callbacks see it.
+
+    Tensors are on the device of the model; reading one waits for the device, so callbacks add them
+    up and read the sum at the end of an epoch.
+
+    Parameters
+    ----------
+    sequences : int
+        Number of sequences of the batch, B.
+    time_steps : int or Tensor
+        Number of time steps of these sequences, without padding.
+    gradient_norm : Tensor or None
+        Norm of the gradient over all weights, before clipping. None if it was not computed:
+        without clipping it is computed only for callbacks with `wants_gradient_norm`.
+    """
+
+    sequences: int
+    time_steps: int | Tensor
+    gradient_norm: Tensor | None = None
+
+
 class Callback:
-    """Base class of callbacks, whose methods `train` calls; they do nothing by default."""
+    """Base class of callbacks, whose methods `train` calls; they do nothing by default.
+
+    Attributes
+    ----------
+    wants_gradient_norm : bool
+        Whether each `Step` must have its gradient norm.
+    """
+
+    wants_gradient_norm = False
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Called before the first epoch; `batches` is the number of batches per epoch."""
@@ -18,7 +49,7 @@ class Callback:
     def on_epoch_begin(self, model: nn.Module) -> None:
         """Called before the first batch of each epoch."""
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, step: Step) -> None:
         """Called after each optimizer step."""
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:

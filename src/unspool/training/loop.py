@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unspool.errors import InputError
 from unspool.training.batches import Batch, Batches
-from unspool.training.callbacks import Callback
+from unspool.training.callbacks import Callback, Step
 from unspool.training.divergence import DivergenceRecovery
 from unspool.training.history import History
 from unspool.training.objective import Objective, Term
@@ -97,6 +97,7 @@ class Training:
         self.optimizer, self.validation = optimizer, validation
         self.global_clipnorm, self.callbacks = global_clipnorm, callbacks
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.measures_gradients = any(one.wants_gradient_norm for one in callbacks)
         self.history = History()
         self.recovery = DivergenceRecovery(model, optimizer)
         self.sums = RunningMeans()  # of the batches of the current epoch
@@ -149,14 +150,23 @@ class Training:
             assert loss is not None
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        if self.global_clipnorm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.global_clipnorm)
+        norm = self._clip_gradients()
         self.optimizer.step()
         self.rate = self.optimizer.param_groups[0]["lr"]
         self.recovery.attempts = 0
         self.sums.add(terms)
+        step = Step(len(batch.x), batch.time_steps, norm)
         for callback in self.callbacks:
-            callback.on_batch_end()
+            callback.on_batch_end(step)
+
+    def _clip_gradients(self) -> Tensor | None:
+        """Clip the gradients; return their norm before, or None if it is not needed."""
+        if self.global_clipnorm is not None:
+            return nn.utils.clip_grad_norm_(self.parameters, self.global_clipnorm)
+        if not self.measures_gradients:
+            return None
+        norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
+        return torch.stack(norms).norm() if norms else None
 
     def _validate(self) -> None:
         """Note the means of the terms of the validation data."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from unspool.training.callbacks import Callback
+from unspool.training.callbacks import Callback, Step
 from unspool.training.history import History
 
 NOTEBOOK_SHELL = "ZMQInteractiveShell"  # IPython's class in Jupyter, JupyterLab, VS Code and Colab
@@ -61,7 +61,7 @@ class ProgressBar(Callback):
         self.task = self.progress.add_task("fit", total=epochs, losses="")
         self.progress.start()
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, step: Step) -> None:
         """Advance the bar by one batch."""
         self.progress.advance(self.task, self.epochs_per_batch)
 
@@ -85,7 +85,7 @@ class NotebookBar(Callback):
         self.width, self.shown = 0, 0.0
         self._show()
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, step: Step) -> None:
         """Advance the bar by one batch."""
         self.done += 1
         if time.monotonic() - self.shown >= MIN_SECONDS:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unspool.training.callbacks import Callback
+from unspool.training.callbacks import Callback, Step
 from unspool.training.history import History
 
 MIN_UPDATES = 1500  # minimum number of optimizer steps with `epochs="auto"`
@@ -64,7 +64,7 @@ class WarmupCosine(Callback):
         self.done, self.updates = 0, epochs * batches
         self._multiply(rate_factor(0, self.updates))
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, step: Step) -> None:
         """Set the learning rate of the next step."""
         self.done += 1
         if self.done < self.updates:
