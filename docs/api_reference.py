@@ -231,6 +231,7 @@ SECTIONS = (
             "InputError",
             "ModelFileError",
             "DivergedError",
+            "CheckpointWarning",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
             "OverlapWarning",

@@ -12,6 +12,7 @@ from unspool.estimators.user_callbacks import UserCallbacks
 from unspool.model_file import Contents
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.history import History
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
@@ -108,6 +109,8 @@ class Run:
         For `partial_fit`: standardisations of layers in the calls before; see `going_on`.
     code_scaler : Scaler, optional
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
+    checkpoint : Checkpoint, optional
+        For `fit`: the file from which training continues, and to which it is written.
     """
 
     start: Contents | None = None
@@ -118,6 +121,7 @@ class Run:
     optimizers: OptimizerStates | None = None
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def learn(
@@ -185,6 +189,7 @@ def learn(
         validation=validation,
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
+        checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
     )
     if run.optimizers is not None:
         run.optimizers.keep(stage, optimizer, weights, start)

@@ -1,6 +1,7 @@
 """Batches of scaled sequences as tensors."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -120,14 +121,27 @@ class Batches:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.epoch()
+
+    def epoch(self, skip: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch without its first `skip` batches, whose sequences are not read.
+
+        The order is drawn as if they were read: with `rng` as it was at the start of an epoch,
+        this continues that epoch.
+        """
+        for indices in islice(self._order(), skip, None):
+            yield self.gather(indices)
+
+    def _order(self) -> Iterator[IntArray]:
+        """Yield the indices of the sequences of each batch of an epoch."""
         if self.rng is None:
             for start in range(0, len(self.indices), self.batch_size):
-                yield self.gather(self.indices[start : start + self.batch_size])
+                yield self.indices[start : start + self.batch_size]
             return
         for positions in stratified_batches(
             len(self.indices), self.steps, self.batch_size, self.rng
         ):
-            yield self.gather(self.indices[positions])
+            yield self.indices[positions]
 
     def gather(self, indices: IntArray) -> Batch:
         """Return the sequences at `indices` as one batch."""

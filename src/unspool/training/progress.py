@@ -70,6 +70,12 @@ class ProgressBar(Callback):
         self.progress.update(self.task, completed=history.epochs, losses=losses_of(history))
         return False
 
+    def on_resume(self, history: History, batch: int) -> None:
+        """Show the epochs and batches that are done."""
+        done = history.epochs + batch * self.epochs_per_batch
+        losses = losses_of(history) if history.epochs else ""
+        self.progress.update(self.task, completed=done, losses=losses)
+
     def on_train_end(self, model: nn.Module, history: History) -> None:
         """Stop updating the bar."""
         self.progress.stop()
@@ -97,6 +103,12 @@ class NotebookBar(Callback):
         if time.monotonic() - self.shown >= MIN_SECONDS:
             self._show()
         return False
+
+    def on_resume(self, history: History, batch: int) -> None:
+        """Show the epochs and batches that are done."""
+        self.done = history.epochs * self.batches + batch
+        self.losses = losses_of(history) if history.epochs else ""
+        self._show()
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
         """Show the last state, and end the line."""
@@ -132,6 +144,10 @@ class EpochLines(Callback):
 
     def on_epoch_begin(self, model: nn.Module) -> None:
         """Remember the time."""
+        self.start = time.monotonic()
+
+    def on_resume(self, history: History, batch: int) -> None:
+        """Remember the time: that of the epoch counts from here."""
         self.start = time.monotonic()
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
