@@ -157,11 +157,13 @@ class Model(ReadsTrainingData):
         callbacks : sequence of callable or object, optional
             Functions ``f(model, history)`` that are called after each epoch, or objects with some
             of the methods ``on_train_begin(model)``, ``on_epoch_begin(model)``,
-            ``on_epoch_end(model, history)`` and ``on_train_end(model, history)``. `model` is this
-            estimator: from the first ``on_epoch_end`` on it encodes, reconstructs and can be saved,
-            with the weights of that epoch, and with the kept weights in ``on_train_end``. `history`
-            is what ``history_`` will be, up to this epoch. Training stops after an epoch for which
-            one of them returns True. An error in a callback ends `fit`.
+            ``on_epoch_end(model, history)``, ``on_train_end(model, history)`` and
+            ``on_log(model, entry)``. `model` is this estimator: from the first ``on_epoch_end`` on
+            it encodes, reconstructs and can be saved, with the weights of that epoch, and with the
+            kept weights in ``on_train_end``. `history` is what ``history_`` will be, up to this
+            epoch. Training stops after an epoch for which ``on_epoch_end`` returns True. `entry`
+            is a dict that says more, such as throughput and gradient norm; see
+            `unspool.callbacks.JSONLogger`. An error in a callback ends `fit`.
 
         Returns
         -------

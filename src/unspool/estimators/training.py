@@ -17,6 +17,7 @@ from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
+from unspool.training.reports import Reports, logged_listeners
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -174,7 +175,25 @@ def learn(
     also += progress(estimator.verbose, run.passes)
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
-        also.append(UserCallbacks(estimator, run.callbacks, note))
+        users = UserCallbacks(estimator, run.callbacks, note)
+        also.append(users)
+        listeners = users.listeners()
+    else:
+        listeners = []
+    wants, listeners = bool(listeners), [*listeners, *logged_listeners()]
+    if listeners:
+        also.append(
+            Reports(
+                listeners,
+                type(estimator).__name__,
+                stage,
+                estimator._parameters,
+                batches,
+                validation,
+                run.passes or 0,
+                wants_gradient_norm=wants,
+            )
+        )
     start = optimizer.param_groups[0]["lr"]
     history = train(
         model,
