@@ -1,5 +1,6 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +176,8 @@ def learn(
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
         also.append(UserCallbacks(estimator, run.callbacks, note))
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
     start = optimizer.param_groups[0]["lr"]
     history = train(
         model,
