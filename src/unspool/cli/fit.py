@@ -238,6 +238,8 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
+    if trained._batches_note:
+        table.add_row("batches", trained._batches_note)
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
 

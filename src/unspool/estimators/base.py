@@ -55,10 +55,11 @@ from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
 from unspool.nn.losses import numpy_function
-from unspool.training.batches import Batches, sample
+from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
+from unspool.training.orders import sample
 
 
 class Model(ReadsTrainingData):
@@ -274,6 +275,7 @@ class Model(ReadsTrainingData):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
             batches = self._batches(data, training, rng)
+            self._batches_note = batches.note
             if validation_data is None:
                 validated = data
             else:
@@ -344,6 +346,7 @@ class Model(ReadsTrainingData):
             runner(self).batch_size(data.source.max_length),
             batches.device,
             weights=self._error_weights(data, watched),
+            sizes=runner(self).batch_sizes,
         )
 
     def _error_weights(self, data: TrainingData, indices: IntArray) -> ErrorWeights | None:

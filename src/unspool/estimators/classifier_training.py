@@ -51,6 +51,7 @@ class Labelled(NamedTuple):
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
+        sizes: Callable[[IntArray], IntArray] | None = None,
     ) -> Batches:
         """Return batches of the sequences at `indices`; see `Batches`."""
         weights = None
@@ -65,6 +66,7 @@ class Labelled(NamedTuple):
             rng,
             classes=self.classes,
             weights=weights,
+            sizes=sizes,
         )
 
 
@@ -129,7 +131,7 @@ def train_classes(
     held_out = some.weighted(held_out)
     if len(held_out):
         size = running.batch_size(some.source.max_length)
-        validation = some.batches(scaler, held_out, size, device)
+        validation = some.batches(scaler, held_out, size, device, sizes=running.batch_sizes)
     with running.threads(min(classifier.batch_size, len(training)), training=True):
         return learn(
             classifier,

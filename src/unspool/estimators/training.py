@@ -1,5 +1,6 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
-from unspool.training.reports import Reports, logged_listeners
+from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -180,20 +181,10 @@ def learn(
         listeners = users.listeners()
     else:
         listeners = []
-    wants, listeners = bool(listeners), [*listeners, *logged_listeners()]
-    if listeners:
-        also.append(
-            Reports(
-                listeners,
-                type(estimator).__name__,
-                stage,
-                estimator._parameters,
-                batches,
-                validation,
-                run.passes or 0,
-                wants_gradient_norm=wants,
-            )
-        )
+    also += reports(estimator._name, stage, estimator._parameters, listeners, batches, validation,
+                    run.passes or 0)  # fmt: skip
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
     start = optimizer.param_groups[0]["lr"]
     history = train(
         model,

@@ -72,6 +72,8 @@ class Reports(Callback):
         self.error_before = sys.exception()  # `fit` may be called while an error is handled
         self.begin, self.epochs = time.perf_counter(), self.passes + epochs
         source, held_out = self.batches.source, self.validation
+        if self.batches.note:
+            LOGGER.info("%s: %s", self.names["estimator"], self.batches.note)
         self._report(
             "start",
             parameters=_json(self.parameters),
@@ -140,9 +142,31 @@ class Reports(Callback):
             listener({name: _json(value) for name, value in whole.items()})
 
 
-def logged_listeners() -> list[Listener]:
-    """Return the listener that writes entries to the logger, if it is enabled."""
-    return [log_entry] if LOGGER.isEnabledFor(logging.INFO) else []
+def reports(
+    estimator: str,
+    stage: str,
+    parameters: Mapping[str, Any],
+    listeners: Sequence[Listener],
+    batches: Batches,
+    validation: Batches | None,
+    passes: int,
+) -> list[Callback]:
+    """Return the `Reports` to `listeners` and to the logger; none if nobody reads them."""
+    logged = [log_entry] if LOGGER.isEnabledFor(logging.INFO) else []
+    if not listeners and not logged:
+        return []
+    return [
+        Reports(
+            [*listeners, *logged],
+            estimator,
+            stage,
+            parameters,
+            batches,
+            validation,
+            passes,
+            wants_gradient_norm=bool(listeners),
+        )
+    ]
 
 
 def log_entry(entry: Entry) -> None:
