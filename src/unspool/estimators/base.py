@@ -63,10 +63,11 @@ from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
 from unspool.nn.losses import numpy_function
-from unspool.training.batches import Batches, sample
+from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
+from unspool.training.orders import sample
 
 
 class Model(ReadsTrainingData):
@@ -167,13 +168,16 @@ class Model(ReadsTrainingData):
         callbacks : sequence of callable or object, optional
             Functions ``f(model, history)`` that are called after each epoch, or objects with some
             of the methods ``on_train_begin(model)``, ``on_epoch_begin(model)``,
-            ``on_epoch_end(model, history)`` and ``on_train_end(model, history)``. `model` is this
-            estimator: from the first ``on_epoch_end`` on it encodes, reconstructs and can be saved,
-            with the weights of that epoch, and with the kept weights in ``on_train_end``. `history`
-            is what ``history_`` will be, up to this epoch. Training stops after an epoch for which
-            one of them returns True. An error in a callback ends `fit`. A `checkpoint` keeps the
-            state of an object with the methods ``state_dict()``, which returns a dict of numbers,
-            texts, lists, dicts and arrays, and ``load_state_dict(dict)``; it starts others anew.
+            ``on_epoch_end(model, history)``, ``on_train_end(model, history)`` and
+            ``on_log(model, entry)``. `model` is this estimator: from the first ``on_epoch_end`` on
+            it encodes, reconstructs and can be saved, with the weights of that epoch, and with the
+            kept weights in ``on_train_end``. `history` is what ``history_`` will be, up to this
+            epoch. Training stops after an epoch for which ``on_epoch_end`` returns True. `entry`
+            is a dict that says more, such as throughput and gradient norm; see
+            `unspool.callbacks.JSONLogger`. An error in a callback ends `fit`. A
+            `checkpoint` keeps the state of an object with the methods ``state_dict()``, which
+            returns a dict of numbers, texts, lists, dicts and arrays, and ``load_state_dict(dict)``;
+            it starts others anew.
         checkpoint : str or path, optional
             File to which the state of training is written, and from which it continues if it
             exists: after a crash, a kill or a power cut the same call ends in the same weights and
@@ -303,6 +307,7 @@ class Model(ReadsTrainingData):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
             batches = self._batches(data, training, rng)
+            self._batches_note = batches.note
             if validation_data is None:
                 validated = data
             else:
@@ -378,6 +383,7 @@ class Model(ReadsTrainingData):
             runner(self).batch_size(data.source.max_length),
             batches.device,
             weights=self._error_weights(data, watched),
+            sizes=runner(self).batch_sizes,
         )
 
     def _error_weights(self, data: TrainingData, indices: IntArray) -> ErrorWeights | None:

@@ -53,6 +53,7 @@ class Labelled(NamedTuple):
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
+        sizes: Callable[[IntArray], IntArray] | None = None,
     ) -> Batches:
         """Return batches of the sequences at `indices`; see `Batches`."""
         weights = None
@@ -67,6 +68,7 @@ class Labelled(NamedTuple):
             rng,
             classes=self.classes,
             weights=weights,
+            sizes=sizes,
         )
 
 
@@ -159,7 +161,7 @@ def train_classes(
     held_out = some.weighted(held_out)
     if len(held_out):
         size = running.batch_size(some.source.max_length)
-        validation = some.batches(scaler, held_out, size, device)
+        validation = some.batches(scaler, held_out, size, device, sizes=running.batch_sizes)
     with running.threads(min(classifier.batch_size, len(training)), training=True):
         return learn(
             classifier,

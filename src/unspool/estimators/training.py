@@ -1,5 +1,6 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
+from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -178,7 +180,15 @@ def learn(
     also += progress(estimator.verbose, run.passes)
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
-        also.append(UserCallbacks(estimator, run.callbacks, note))
+        users = UserCallbacks(estimator, run.callbacks, note)
+        also.append(users)
+        listeners = users.listeners()
+    else:
+        listeners = []
+    also += reports(estimator._name, stage, estimator._parameters, listeners, batches, validation,
+                    run.passes or 0)  # fmt: skip
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
     start = optimizer.param_groups[0]["lr"]
     history = train(
         model,

@@ -1,6 +1,7 @@
 """The `callbacks` of `fit`: functions and objects that are called while a model trains."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.training.callbacks import Callback
 from unspool.training.history import History
+from unspool.training.reports import Listener
 
-METHODS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
+METHODS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end", "on_log")
 
 
 def read_callbacks(callbacks: Any) -> tuple[Any, ...]:
@@ -58,6 +60,11 @@ class UserCallbacks(Callback):
         show: Callable[[dict[str, Any]], None],
     ) -> None:
         self.estimator, self.callbacks, self.show = estimator, callbacks, show
+
+    def listeners(self) -> list[Listener]:
+        """Return functions that call `on_log` of each callback that has it."""
+        methods = [getattr(one, "on_log", None) for one in self.callbacks]
+        return [partial(method, self.estimator) for method in methods if method is not None]
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Call `on_train_begin` with the estimator."""
