@@ -175,9 +175,8 @@ class Model(ReadsTrainingData):
             epoch. Training stops after an epoch for which ``on_epoch_end`` returns True. `entry`
             is a dict that says more, such as throughput and gradient norm; see
             `unspool.callbacks.JSONLogger`. An error in a callback ends `fit`. A
-            `checkpoint` keeps the state of an object with the methods ``state_dict()``, which
-            returns a dict of numbers, texts, lists, dicts and arrays, and ``load_state_dict(dict)``;
-            it starts others anew.
+            `checkpoint` keeps the state of an object with the methods ``state_dict()`` (a dict of
+            numbers, texts, lists, dicts and arrays) and ``load_state_dict(dict)``.
         checkpoint : str or path, optional
             File to which the state of training is written, and from which it continues if it
             exists: after a crash, a kill or a power cut the same call ends in the same weights and

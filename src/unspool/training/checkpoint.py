@@ -5,7 +5,6 @@ the model. Each training of it (a stage) then continues from its state in the fi
 ended returns its result at once. What was drawn from `random_state` is in the file, too.
 """
 
-import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,12 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
+from unspool._logging import logger
 from unspool.errors import CheckpointWarning, InputError
 from unspool.model_file.checkpoint_file import encoded, read_checkpoint, write_checkpoint
 
 MAX_SHARE = 0.01  # of the time of a fit that is spent on writing, if the interval is a time
 
-logger = logging.getLogger(__name__)
+LOGGER = logger("unspool.training")
 
 
 class CheckpointFile:
@@ -158,7 +158,7 @@ class Checkpoint:
         if self.scope:
             return
         if self.file.facts["finished"]:
-            logger.info("%s: this fit has ended before, and nothing was trained", self.file.path)
+            LOGGER.info("%s: this fit has ended before, and nothing was trained", self.file.path)
         else:
             self.file.write(finished=True)
 
@@ -192,7 +192,7 @@ class StageCheckpoint:
     def resumed(self, done: int, epochs: int) -> None:
         """Log that training continues after `done` of `epochs` epochs."""
         stage = f"{self.name.removesuffix(': ')}, " if self.name else ""
-        logger.info(
+        LOGGER.info(
             "continuing from %sepoch %d of %d (%s)", stage, done + 1, epochs, self.file.path
         )
 

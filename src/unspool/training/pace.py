@@ -34,6 +34,11 @@ class Pace:
         self.epoch_begin = self.last_step = self.clock()
         self.batch = self.sequences = 0
 
+    def resume(self, epochs_done: int, batch: int) -> None:
+        """Continue after some epochs and batches, which were not trained now."""
+        self.begin_epoch()
+        self.epochs_done, self.batch = epochs_done, batch
+
     def step(self, step: Step) -> None:
         """Count a batch."""
         self.batch, self.all_batches = self.batch + 1, self.all_batches + 1

@@ -92,8 +92,9 @@ class ProgressBar(Callback):
 
     def on_resume(self, history: History, batch: int) -> None:
         """Show the epochs and batches that are done."""
-        done = history.epochs + batch * self.epochs_per_batch
+        self.pace.resume(history.epochs, batch)
         losses = losses_of(history) if history.epochs else ""
+        done = history.epochs + batch / self.pace.batches
         self.progress.update(self.task, completed=done, losses=losses)
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
@@ -131,7 +132,7 @@ class NotebookBar(Callback):
 
     def on_resume(self, history: History, batch: int) -> None:
         """Show the epochs and batches that are done."""
-        self.done = history.epochs * self.batches + batch
+        self.pace.resume(history.epochs, batch)
         self.losses = losses_of(history) if history.epochs else ""
         self._show()
 
@@ -192,8 +193,8 @@ class EpochLines(Callback):
             self._print(self.pace.epochs_done + 1, self.shown, {}, batch)
 
     def on_resume(self, history: History, batch: int) -> None:
-        """Remember the time: that of the epoch counts from here."""
-        self.start = time.monotonic()
+        """Count on from the epochs and batches that are done."""
+        self.pace.resume(history.epochs, batch)
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
         """Print the losses and metrics of the epoch."""

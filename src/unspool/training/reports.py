@@ -89,10 +89,17 @@ class Reports(Callback):
 
     def on_epoch_begin(self, model: nn.Module) -> None:
         """Start the clock of the epoch, and its sums."""
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
         self.epoch_begin = self.last_step = time.perf_counter()
         self.sequences, self.steps = 0, 0
         self.time_steps: int | Tensor = 0
         self.norms: list[Tensor] = []
+
+    def on_resume(self, history: History, batch: int) -> None:
+        """Start the clock and the sums of the rest of the epoch."""
+        self._begin_epoch()
 
     def on_batch_end(self, step: Step) -> None:
         """Add the sizes of a step."""
