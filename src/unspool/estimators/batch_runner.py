@@ -18,7 +18,8 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.normalization import normalised
-from unspool.training.batches import Batch, Batches, sample
+from unspool.training.batches import Batch, Batches
+from unspool.training.orders import sample
 
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
 INFERENCE_STEPS = 1 << 16
@@ -61,6 +62,12 @@ class BatchRunner:
         """Return the batch size for sequences of `steps` steps of up to `width` numbers each."""
         values = max(1, steps) * max(self.n_features, width)
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
+
+    def batch_sizes(self, steps: IntArray) -> IntArray:
+        """Return the batch sizes (N,) for sequences of these numbers of steps."""
+        steps = np.maximum(steps, 1)
+        values = steps * self.n_features
+        return np.maximum(np.minimum(INFERENCE_STEPS // steps, INFERENCE_VALUES // values), 1)
 
     def outputs(
         self, source: Source | Futures, compute: Callable[[Batch], Tensor], size: int | None = None
@@ -151,7 +158,7 @@ class BatchRunner:
         size = self.batch_size(source.max_length)
         count = -(-len(some) // size)
         some = np.concatenate([some[first::count] for first in range(count)])
-        batches = Batches(source, self.scaler, some, size, self.device)
+        batches = Batches(source, self.scaler, some, size, self.device, sizes=self.batch_sizes)
         with self.threads(len(some), training=True):
             yield ((batch.x, batch.lengths) for batch in batches)
 
