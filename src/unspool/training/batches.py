@@ -126,13 +126,14 @@ class Batches:
         self.classes, self.weights, self.limited = classes, weights, limited
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
-        n, lengths = len(indices), None
-        if source.min_length < source.max_length:
-            lengths = source.lengths_of(indices)
+        n = len(indices)
+        ragged = source.min_length < source.max_length
+        lengths = source.lengths_of(indices) if ragged else None
         self.order = None if rng is None else order_of(lengths, n, batch_size, steps)
         self.in_order = [indices[start : start + batch_size] for start in range(0, n, batch_size)]
-        several = len(self.in_order) > 1 and sizes is not None and lengths is not None
-        if several and mixed_padding(lengths, n) > MAX_PADDING:
+        if sizes is None or lengths is None or len(self.in_order) < 2:
+            return
+        if mixed_padding(lengths, n) > MAX_PADDING:
             self.in_order = [indices[one] for one in batches_by_length(lengths, sizes)]
 
     def __len__(self) -> int:
