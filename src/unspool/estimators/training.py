@@ -1,5 +1,6 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +13,13 @@ from unspool.estimators.user_callbacks import UserCallbacks
 from unspool.model_file import Contents
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.history import History
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
+from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -108,6 +111,8 @@ class Run:
         For `partial_fit`: standardisations of layers in the calls before; see `going_on`.
     code_scaler : Scaler, optional
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
+    checkpoint : Checkpoint, optional
+        For `fit`: the file from which training continues, and to which it is written.
     """
 
     start: Contents | None = None
@@ -118,6 +123,7 @@ class Run:
     optimizers: OptimizerStates | None = None
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def learn(
@@ -174,7 +180,15 @@ def learn(
     also += progress(estimator.verbose, run.passes)
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
-        also.append(UserCallbacks(estimator, run.callbacks, note))
+        users = UserCallbacks(estimator, run.callbacks, note)
+        also.append(users)
+        listeners = users.listeners()
+    else:
+        listeners = []
+    also += reports(estimator._name, stage, estimator._parameters, listeners, batches, validation,
+                    run.passes or 0)  # fmt: skip
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
     start = optimizer.param_groups[0]["lr"]
     history = train(
         model,
@@ -185,6 +199,7 @@ def learn(
         validation=validation,
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
+        checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
     )
     if run.optimizers is not None:
         run.optimizers.keep(stage, optimizer, weights, start)
