@@ -233,6 +233,7 @@ SECTIONS = (
             "DivergedError",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
+            "InterruptedWarning",
             "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",

@@ -20,7 +20,7 @@ from unspool._types import (
 from unspool.blueprint import definition
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
-from unspool.estimators.base import sequences_of
+from unspool.estimators.base import CONTINUE_FIT, CONTINUE_PARTIAL_FIT, sequences_of
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.class_predictions import ClassPredictions
 from unspool.estimators.classifier_start import (
@@ -53,11 +53,8 @@ from unspool.estimators.labels import (
     with_a_weight,
 )
 from unspool.estimators.sample_weight import weights_of_sequences
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    plain_parameters,
-    python_numbers,
-)
+from unspool.estimators.saving import plain_parameters
+from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import check_alone
@@ -167,6 +164,8 @@ class EncoderClassifier(ClassPredictions):
         Training history of the last stage, with one number per epoch in each list: "loss" (the
         cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
         are held out. "best_epoch" is the index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     head_history_ : dict
         The history of the head's training; equal to ``history_`` without fine-tuning.
 
@@ -306,11 +305,17 @@ class EncoderClassifier(ClassPredictions):
         InputError
             If a parameter, the data or the labels cannot be used.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The estimator is then as it was before.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended training early. The estimator has the best weights so far,
+            and ``interrupted_`` is True.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
             if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
@@ -323,7 +328,7 @@ class EncoderClassifier(ClassPredictions):
         elif self.warm_start and self.__sklearn_is_fitted__():
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups, None)
         return self
 
@@ -369,8 +374,13 @@ class EncoderClassifier(ClassPredictions):
             If a parameter, the data or the labels cannot be used, or if `set_params` has changed
             the layers of the head.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the epoch early; see `fit`.
         """
         _checks.raise_all(*self._complaints())
         run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
@@ -379,7 +389,7 @@ class EncoderClassifier(ClassPredictions):
             run.standardizations = self.__dict__.get("_standardizations", {})
             run.code_scaler = self.__dict__.get("_code_scaler")
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_PARTIAL_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, None, None, classes)
         return self
 
@@ -415,7 +425,8 @@ class EncoderClassifier(ClassPredictions):
         device = resolve_device(self.device)
         if start is None:
             seed = int(random.randint(2**31))
-            trained = trained_model(self, X, seed, sample_weight, validation_data, groups)
+            with run.interruption.preliminary():
+                trained = trained_model(self, X, seed, sample_weight, validation_data, groups)
             self.autoencoder_ = encoder_alone(trained, self.device)
         else:
             self.autoencoder_ = start.autoencoder_
@@ -461,7 +472,7 @@ class EncoderClassifier(ClassPredictions):
             )
             unscale(head, scaler)
             self.module_ = whole
-            if self.fine_tune:
+            if self.fine_tune and run.interruption.requested is None:
                 if encoder.adapts:
                     with runner(self.autoencoder_).initial_sample(source, training, rng) as some:
                         if start is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from unspool.model_file import Contents
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
 from unspool.training.history import History
+from unspool.training.interruption import Interruption
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
@@ -108,6 +110,8 @@ class Run:
         For `partial_fit`: standardisations of layers in the calls before; see `going_on`.
     code_scaler : Scaler, optional
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
+    interruption : Interruption
+        Says whether a signal has ended training.
     """
 
     start: Contents | None = None
@@ -118,6 +122,7 @@ class Run:
     optimizers: OptimizerStates | None = None
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
+    interruption: Interruption = field(default_factory=Interruption)
 
 
 def learn(
@@ -154,7 +159,7 @@ def learn(
     """
     weights = {name: one for name, one in model.named_parameters() if one.requires_grad}
     if not weights:
-        return measured(model, objective, batches, validation)
+        return measured(model, objective, batches, validation, run.interruption)
     optimizer = make_optimizer(
         estimator.optimizer, weights.values(), estimator.learning_rate, estimator.weight_decay
     )
@@ -175,7 +180,7 @@ def learn(
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
         also.append(UserCallbacks(estimator, run.callbacks, note))
-    start = optimizer.param_groups[0]["lr"]
+    start, run.interruption.stage = optimizer.param_groups[0]["lr"], stage
     history = train(
         model,
         objective,
@@ -186,18 +191,27 @@ def learn(
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
     )
+    if not history.epochs:  # a signal arrived before the first step
+        return measured(model, objective, batches, validation, run.interruption)
     if run.optimizers is not None:
         run.optimizers.keep(stage, optimizer, weights, start)
     return history.as_dict()
 
 
 def measured(
-    model: nn.Module, objective: Objective, batches: Batches, validation: Batches | None
+    model: nn.Module,
+    objective: Objective,
+    batches: Batches,
+    validation: Batches | None,
+    interruption: Interruption,
 ) -> dict[str, Any]:
-    """Return the history of a model that is not trained: its present losses."""
-    history = History()
-    history.add(evaluate(model, objective, batches))
+    """Return the history of a model that is not trained: its present losses.
+
+    After an interruption the losses are those of one batch.
+    """
+    history, count = History(), None if interruption.requested is None else 1
+    history.add(evaluate(model, objective, islice(batches, count)))
     if validation is not None:
-        means = evaluate(model, objective, validation)
+        means = evaluate(model, objective, islice(validation, count))
         history.add({f"val_{name}": mean for name, mean in means.items()})
     return history.as_dict()

@@ -1,6 +1,7 @@
 """The training loop: `train` runs epochs, `evaluate` computes means, for any model."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -11,6 +12,7 @@ from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, Step
 from unspool.training.divergence import DivergenceRecovery
 from unspool.training.history import History
+from unspool.training.interruption import interruptible
 from unspool.training.objective import Objective, Term
 
 
@@ -29,7 +31,8 @@ def train(
 
     Each step minimises the weighted sum of the means of the objective's terms. If the loss
     diverges (see `DivergenceRecovery`), training continues from earlier weights with half the
-    learning rate, and warns.
+    learning rate, and warns. If a signal arrives (see `interruptible`), training ends after the
+    current step, and an epoch that has not ended does not count, unless it is the first.
 
     Parameters
     ----------
@@ -61,6 +64,8 @@ def train(
         If the loss depends on no weight that is trained.
     DivergedError
         If training diverges from earlier weights too.
+    KeyboardInterrupt
+        If a signal ends training, and nothing usable is left. For SIGTERM, `SystemExit`.
 
     Warns
     -----
@@ -102,24 +107,57 @@ class Training:
         self.recovery = DivergenceRecovery(model, optimizer)
         self.sums = RunningMeans()  # of the batches of the current epoch
         self.rate = 0.0  # learning rate of the last step
+        self.steps = 0  # optimizer steps in all epochs
+        self.cut_short = False  # whether a signal has ended an epoch early
+        self.in_first = False  # whether this was the first epoch, which is kept
 
     def run(self, epochs: int) -> None:
-        """Train until the history has `epochs` epochs, or a callback stops training."""
-        for callback in self.callbacks:
-            callback.on_train_begin(self.model, epochs, len(self.batches))
-        try:
-            while self.history.epochs < epochs:
-                self._train_epoch()
-                self._validate()
-                self.history.add({"learning_rate": self.rate})
-                self.recovery.keep()
-                stops = [one.on_epoch_end(self.model, self.history) for one in self.callbacks]
-                if any(stops):
-                    break
-        finally:
+        """Train until the history has `epochs` epochs, or a callback or a signal stops training."""
+        with interruptible() as self.interruption:
             for callback in self.callbacks:
-                callback.on_train_end(self.model, self.history)
-        self.model.eval()
+                callback.on_train_begin(self.model, epochs, len(self.batches))
+            try:
+                with self.interruption.training():
+                    while self.history.epochs < epochs and not self._epoch_stops():
+                        pass
+            finally:
+                for callback in self.callbacks:
+                    callback.on_train_end(self.model, self.history)
+            self.model.eval()
+            progress = "in the first" if self.in_first else f"after {self.history.epochs}"
+            self.interruption.end_stage(f"{progress} of {epochs} epochs", trained=self.steps > 0)
+
+    def _epoch_stops(self) -> bool:
+        """Train for an epoch, and return whether it is the last."""
+        self._train_epoch()
+        if not self.cut_short:
+            self._validate()
+        if self.cut_short:
+            self._leave_epoch()
+            return True
+        self.history.add({"learning_rate": self.rate})
+        self.recovery.keep()
+        stops = [one.on_epoch_end(self.model, self.history) for one in self.callbacks]
+        return any(stops) or self.interruption.requested is not None
+
+    def _leave_epoch(self) -> None:
+        """Return to the end of the epoch before; keep what was trained in the first epoch."""
+        if self.history.epochs > 1 or not self.steps:
+            self.history.drop_last()
+            self.model.load_state_dict(self.recovery.last[0])
+            return
+        self.in_first = True
+        self.history.add({"learning_rate": self.rate})
+        if self.validation is not None:
+            self.history.add({f"val_{name}": math.nan for name in self.sums.means()})
+
+    def _until_interrupted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches until a signal arrives, and note whether it has left some out."""
+        for batch in batches:
+            if self.interruption.requested is not None:
+                self.cut_short = True
+                return
+            yield batch
 
     def _train_epoch(self) -> None:
         """Take a step for each batch, and note the means of the terms."""
@@ -127,7 +165,7 @@ class Training:
         for callback in self.callbacks:
             callback.on_epoch_begin(self.model)
         self.sums, self.rate = RunningMeans(), self.optimizer.param_groups[0]["lr"]
-        for batch in self.batches:
+        for batch in self._until_interrupted(self.batches):
             if batch.counts:
                 self._step(batch)
         self.history.add(self.sums.means())
@@ -154,6 +192,7 @@ class Training:
         self.optimizer.step()
         self.rate = self.optimizer.param_groups[0]["lr"]
         self.recovery.attempts = 0
+        self.steps += 1
         self.sums.add(terms)
         step = Step(len(batch.x), batch.time_steps, norm)
         for callback in self.callbacks:
@@ -172,17 +211,23 @@ class Training:
         """Note the means of the terms of the validation data."""
         if self.validation is None:
             return
-        measure = partial(evaluate, self.model, self.objective, self.validation)
+        validation = self.validation
+
+        def measure() -> dict[str, float]:
+            batches = self._until_interrupted(validation)
+            return evaluate(self.model, self.objective, batches)
+
         means, epoch = measure(), self.history.epochs
-        while self.recovery.diverged(
+        while not self.cut_short and self.recovery.diverged(
             "validation loss", means["loss"], epoch, lambda: measure()["loss"]
         ):
             means = measure()
-        self.history.add({f"val_{name}": mean for name, mean in means.items()})
+        if not self.cut_short:
+            self.history.add({f"val_{name}": mean for name, mean in means.items()})
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[str, float]:
+def evaluate(model: nn.Module, objective: Objective, batches: Iterable[Batch]) -> dict[str, float]:
     """Compute the means of the objective's terms over all batches, and the "loss"."""
     model.eval()
     sums = RunningMeans()
