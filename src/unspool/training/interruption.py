@@ -186,12 +186,12 @@ def interruptible() -> Iterator[Interruption]:
 
 
 @contextmanager
-def not_interruptible() -> Iterator[None]:
+def not_interruptible() -> Iterator[Interruption]:
     """Leave signals alone in the trainings inside: the first one ends the program."""
     global _current
     before, _current = _current, Interruption()
     try:
-        yield
+        yield _current
     finally:
         _current = before
 
@@ -209,5 +209,4 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 def _is_worker() -> bool:
     """Return whether this process is a worker of `multiprocessing` or joblib."""
-    name = multiprocessing.current_process().name
-    return multiprocessing.parent_process() is not None or name != "MainProcess"
+    return multiprocessing.parent_process() is not None
