@@ -52,6 +52,15 @@ ExportPart = Literal["auto", Part, "detector"]
 TorchTask = Literal["reconstruction", "forecast", "classification"]
 SecondInput = Literal["reversed_input", "previous"]
 PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
+PieceMethod = Literal[
+    "transform",
+    "features",
+    "reconstruct",
+    "reconstruction_error",
+    "impute",
+    "forecast",
+    "predict_quantiles",
+]
 Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
 PerNewestStep = Literal["step"] | PerStepAndFeature
 Short = Literal["error", "keep"]

@@ -64,6 +64,20 @@ class DivergedError(UnspoolError, ArithmeticError):
     """
 
 
+class CheckpointWarning(UserWarning):
+    """Issued by `fit` if a checkpoint is of little use.
+
+    It cannot be written, for example because the disk is full: training goes on, and the last good
+    checkpoint stays. Or it was written with another version of unspool, PyTorch or NumPy: training
+    continues from it, but may end in other weights than an uninterrupted fit.
+
+    See Also
+    --------
+    ModelFileError : Raised for a damaged checkpoint.
+    InputError : Raised for a checkpoint of other parameters or data.
+    """
+
+
 class NoBetterThanMeanWarning(UserWarning):
     """Issued by `fit` if the model reconstructs no better than the mean sequence.
 

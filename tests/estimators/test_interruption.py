@@ -22,6 +22,7 @@ from unspool import (
 )
 from unspool.errors import InterruptedWarning
 from unspool.training import interruption
+from unspool.training.batches import Batches
 
 pytestmark = [
     pytest.mark.usefixtures("fresh_signals"),
@@ -262,3 +263,57 @@ def test_sigterm_ends_a_search_after_the_current_fit():
         search.fit(X)
     assert caught.value.code == 143
     assert calls == [3, 3]
+
+
+def models_with_checkpoints():
+    return {
+        "lstm": (LSTMAutoencoder(4, units=8, code_dropout=0.2, **{**QUICK, "epochs": 3}), ()),
+        "stack": (stack(epochs=1, fine_tune=True), ()),
+        "classifier": (classifier(quick(epochs=1), epochs=1), (LABELS,)),
+    }
+
+
+@pytest.mark.parametrize("kind", models_with_checkpoints())
+def test_the_same_call_with_a_checkpoint_continues_to_the_bit(kind, tmp_path, monkeypatch):
+    model, given = models_with_checkpoints()[kind]
+    expected = model.fit(X, *given)
+    weights = {name: one.numpy() for name, one in expected.module_.state_dict().items()}
+    history = expected.history_
+    step, gathered = Batches.gather, [0]
+
+    def signalling(batches, indices):
+        gathered[0] += 1
+        if gathered[0] in signals:
+            interruption._last_request = -interruption.SECONDS_TO_INSIST
+            signal.raise_signal(signal.SIGINT)
+        return step(batches, indices)
+
+    monkeypatch.setattr(Batches, "gather", signalling)
+    signals = []
+    models_with_checkpoints()[kind][0].fit(X, *given)
+    for place in range(2, gathered[0], 1 + gathered[0] // 12):
+        gathered[0], signals[:] = 0, [place]
+        path, results = tmp_path / f"{place}.ckpt", set()
+        for _ in range(2):
+            model, given = models_with_checkpoints()[kind]
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", InterruptedWarning)
+                    model.fit(X, *given, checkpoint=path)
+            except KeyboardInterrupt:
+                results.add("nothing usable")
+            else:
+                results.add("interrupted" if model.interrupted_ else "whole")
+        assert "whole" in results
+        assert model.history_ == history
+        for name, weight in model.module_.state_dict().items():
+            assert np.array_equal(weight.numpy(), weights[name]), (place, name)
+
+
+def test_an_interrupted_fit_with_a_checkpoint_says_how_to_continue(tmp_path):
+    path = tmp_path / "fit.ckpt"
+    _, message = fitted(quick(epochs=3), X, callbacks=[SignalInEpoch(2)], checkpoint=path)
+    assert message == (
+        "Training was interrupted after 1 of 3 epochs; the best weights so far are kept; the same "
+        "call of `fit` continues from the checkpoint."
+    )

@@ -61,6 +61,9 @@ def test_a_signal_during_a_validation_ends_it_after_the_current_batch():
         def __init__(self):
             self.read = []
 
+        def __len__(self):
+            return 2
+
         def __iter__(self):
             for batch in batches(VALUES):
                 self.read.append(len(self.read))

@@ -128,6 +128,15 @@ def fit(
             "encoder, encoder.lstm_1, …",
         ),
     ] = None,
+    log_json: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append a line with a JSON object to this file at the start and the end of "
+            "training and after each epoch: losses, learning rate, throughput, gradient norm. - "
+            "writes them to stdout.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     *,
@@ -185,6 +194,11 @@ def fit(
     parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
+    also: dict[str, Any] = {}
+    if log_json is not None:
+        from unspool.callbacks import JSONLogger
+
+        also["callbacks"] = [JSONLogger(log_json)]
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
     reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
     reads["maybe_images"] = type(trained).__name__ == "ConvAutoencoder" and start is None
@@ -197,7 +211,6 @@ def fit(
             "epoch; "
             "--set steps_per_epoch=null uses all windows"
         )
-    also: dict[str, Any] = {}
     if sample_weight is not None:
         also["sample_weight"] = weights_in(loaded)
     if validation is not None:
@@ -239,6 +252,8 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
+    if trained._batches_note:
+        table.add_row("batches", trained._batches_note)
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
     if received is not None:

@@ -402,6 +402,6 @@ def _batches_of_codes(codes: Sequences, read: Batches) -> Batches:
     scaler = Scaler.fit("none", (), codes.n_features)
     weights = None if read.weights is None else read.weights.of_sequences()
     return Batches(
-        codes, scaler, read.indices, read.batch_size, read.device, read.rng, read.steps,
+        codes, scaler, read.indices, read.batch_size, read.device, read.rng, len(read),
         weights=weights and weights.normalised(codes, read.indices),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,12 +14,14 @@ from unspool.estimators.user_callbacks import UserCallbacks
 from unspool.model_file import Contents
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.history import History
 from unspool.training.interruption import Interruption
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
+from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -112,6 +115,8 @@ class Run:
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
     interruption : Interruption
         Says whether a signal has ended training.
+    checkpoint : Checkpoint, optional
+        For `fit`: the file from which training continues, and to which it is written.
     """
 
     start: Contents | None = None
@@ -123,6 +128,7 @@ class Run:
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
     interruption: Interruption = field(default_factory=Interruption)
+    checkpoint: Checkpoint | None = None
 
 
 def learn(
@@ -179,7 +185,15 @@ def learn(
     also += progress(estimator.verbose, run.passes)
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
-        also.append(UserCallbacks(estimator, run.callbacks, note))
+        users = UserCallbacks(estimator, run.callbacks, note)
+        also.append(users)
+        listeners = users.listeners()
+    else:
+        listeners = []
+    also += reports(estimator._name, stage, estimator._parameters, listeners, batches, validation,
+                    run.passes or 0)  # fmt: skip
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
     start, run.interruption.stage = optimizer.param_groups[0]["lr"], stage
     history = train(
         model,
@@ -190,6 +204,7 @@ def learn(
         validation=validation,
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
+        checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
     )
     if not history.epochs:  # a signal arrived before the first step
         return measured(model, objective, batches, validation, run.interruption)

@@ -1,6 +1,7 @@
 """Number of epochs, patience, and learning rate schedule."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -71,6 +72,17 @@ class WarmupCosine(Callback):
             last = rate_factor(self.done - 1, self.updates)
             self._multiply(rate_factor(self.done, self.updates) / last)
 
+    def state(self) -> dict[str, Any]:
+        """Return the number of steps that are done, and of all."""
+        return {"done": self.done, "updates": self.updates}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue after these steps; with another number of all steps the rate changes."""
+        self.done, updates = state["done"], state["updates"]
+        if updates != self.updates:
+            before = rate_factor(min(self.done, updates - 1), updates)
+            self._multiply(rate_factor(min(self.done, self.updates - 1), self.updates) / before)
+
     def _multiply(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
@@ -108,6 +120,14 @@ class ReduceOnPlateau(Callback):
             for group in self.optimizer.param_groups:
                 group["lr"] *= self.factor
         return False
+
+    def state(self) -> dict[str, Any]:
+        """Return the lowest loss, and the number of epochs since."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue with the lowest loss, and the number of epochs since."""
+        self.best, self.waited = state["best"], state["waited"]
 
 
 def rate_factor(update: int, updates: int) -> float:
