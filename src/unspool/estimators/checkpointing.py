@@ -149,12 +149,11 @@ def facts_of_batches(batches: Batches, validation: Batches | None, run: Run) -> 
     run : Run
         The call of `fit`.
     """
-    source, held_out = batches.source, 0
-    if validation is not None:
-        held_out = checksum(validation.indices, _of_weights(validation.weights))
-        if validation.source is not source:
-            other = validation.source
-            held_out = checksum(held_out, _of_source(other), _of_labels(validation))
+    source, held_out = batches.source, 0  # sequences of `X` are held out by the indices of others
+    if validation is not None and validation.source is not source:
+        other = validation.source
+        weights = _of_weights(validation.weights)
+        held_out = checksum(_of_source(other), _of_labels(validation), weights)
     return {
         "sequences": len(source),
         "features": source.n_features,
