@@ -149,6 +149,10 @@ def fit(
 
     A part of DATA is held out to validate on: of windows the last steps of each series; with
     --rows, all rows of an id, if there is an id column; of other sequences some at random.
+
+    Ctrl-C and SIGTERM end the training after the current step and write the best weights so far;
+    --initial MODEL goes on from them. The exit code is then 130 or 143. A second signal ends the
+    command at once, and no file is written.
     """
     from rich.table import Table
 
@@ -157,6 +161,7 @@ def fit(
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
+    from unspool.training.interruption import exit_code, interruptible
 
     flags = {
         "latent_dim": latent_dim,
@@ -222,14 +227,23 @@ def fit(
     if freeze is not None:
         also["freeze"] = split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
-    with messages_with_flags(given, accepted):
-        trained.fit(loaded.X, **also)
-    before = {} if start is None else reading_of(start)
-    # An id without a usual name was found by the times, which a shorter file may not show.
-    found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    before = reading.unless_given(before | found)
-    trained._reading = merged_reading(before, reading.kept())
-    trained.save(output)
+    with interruptible() as interruption:
+        with messages_with_flags(given, accepted):
+            trained.fit(loaded.X, **also)
+        before = {} if start is None else reading_of(start)
+        # An id without a usual name was found by the times, which a shorter file may not show.
+        found = {
+            one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual
+        }
+        before = reading.unless_given(before | found)
+        trained._reading = merged_reading(before, reading.kept())
+        trained.save(output)
+        received = interruption.answer()
+    if received is not None:
+        options.say(
+            f"training was interrupted {interruption.progress}; {output} has the best weights so "
+            f"far, and --initial {output} goes on from them"
+        )
 
     history = trained.history_
     best = history["best_epoch"]
@@ -242,6 +256,8 @@ def fit(
         table.add_row("batches", trained._batches_note)
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+    if received is not None:
+        raise typer.Exit(exit_code(received))
 
 
 def weights_in(loaded: "FileData") -> Any:
