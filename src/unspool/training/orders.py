@@ -130,7 +130,7 @@ class LengthOrder:
         batches = [
             one.members[positions]
             for one in self.ranges
-            for positions in stratified_batches(len(one.members), one.batches, self.size, rng)
+            for positions in stratified_batches(len(one.members), one.batches, one.limit, rng)
         ]
         for number in rng.permutation(sample(np.arange(len(batches)), self.batches, rng)):
             yield batches[number]
