@@ -1,6 +1,7 @@
 # make demo   trains a first model and leaves it and its pictures in unspool-demo/two_sines
 # make test   runs the tests
-# make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults
+# make fuzz   runs the tests that take minutes: thousands of odd parameters, every check at defaults,
+#             2,000 examples of each law in tests/laws
 # make lint   checks format, lint and types
 # make test-lowest, make test-newest   run the tests on the lowest and the newest versions of all
 #             dependencies that pyproject.toml allows
@@ -29,6 +30,7 @@ test: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+	UNSPOOL_EXAMPLES=2000 $(BIN)/python -m pytest tests/laws
 
 # Old and new releases warn of one another's deprecations, which says nothing about unspool.
 test-lowest test-newest: test-%: .venv-%/.installed

@@ -63,6 +63,12 @@ SECTIONS = (
         ("summary", "gate_weights"),
     ),
     Section(
+        "Callbacks",
+        "unspool.callbacks",
+        "Callbacks of `fit` that write each epoch to a JSON file, TensorBoard or MLflow.",
+        ("JSONLogger", "TensorBoardLogger", "MLflowLogger"),
+    ),
+    Section(
         "Plots",
         "unspool.plots",
         "Displays in the style of scikit-learn: `from_estimator` computes, `plot` draws.",
@@ -231,8 +237,10 @@ SECTIONS = (
             "InputError",
             "ModelFileError",
             "DivergedError",
+            "CheckpointWarning",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
+            "InterruptedWarning",
             "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",

@@ -12,6 +12,9 @@ from unspool.nn import device
 torch.set_num_threads(1)
 
 
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # it would use the network
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--device",

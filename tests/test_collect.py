@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unspool import Sequences, _collect, _losses
+from unspool import Sequences, _losses
+from unspool._scores import scores
 from unspool.data.scaling import Scaler
 from unspool.nn import losses
 
@@ -41,7 +42,7 @@ def test_explained_is_one_minus_the_share_of_the_squared_error():
     missed = ((again - x)[real] ** 2).sum()
     spread = ((x[real] - x[real].mean(axis=0)) ** 2).sum()
     halves = [np.arange(3), np.arange(3, 6)]
-    got = _collect.scores(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
+    got = scores(X, ((rows, x[rows], again[rows]) for rows in halves), scaler)
     assert got.explained == pytest.approx(1 - missed / spread, rel=1e-5)
     by_step = 0.0
     for t in range(7):
@@ -56,7 +57,7 @@ def scores_of(values, again):
     X = Sequences(np.asarray(values, np.float64)[:, :, None])
     x = scaler.apply(X.take(np.arange(len(X)))[0])
     guess = np.broadcast_to(np.asarray(again, np.float32)[..., None], x.shape)
-    return _collect.scores(X, [(np.arange(len(X)), x, guess)], scaler)
+    return scores(X, [(np.arange(len(X)), x, guess)], scaler)
 
 
 CURVES = np.sin(np.arange(9)) + RNG.normal(0, 0.1, size=(6, 9))
@@ -75,7 +76,7 @@ def test_skill_where_rounding_alone_differs():
     x = np.full((5, 9, 1), 1000.3, np.float32)
     x[2] = np.nextafter(x[2], np.float32(np.inf))
     piece = (np.arange(5), x, x + np.float32(1))
-    assert _collect.scores(same, [piece], Scaler(np.zeros(1), np.ones(1))).skill == 0
+    assert scores(same, [piece], Scaler(np.zeros(1), np.ones(1))).skill == 0
 
 
 def test_skill_where_nothing_differs():

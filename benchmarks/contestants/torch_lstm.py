@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.contestants import Job, Ready
 from benchmarks.inputs import is_gru
 from unspool.lstm.backends.torch_lstm import gru_parameters, reordered
-from unspool.training.batches import stratified_batches
+from unspool.training.orders import stratified_batches
 
 PACKAGES = ("torch", "numpy")
 

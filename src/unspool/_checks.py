@@ -23,6 +23,11 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # a class with a broken `repr`, or an int with too many digits
         text = f"<{type(value).__name__}>"
+    return shown_text(text)
+
+
+def shown_text(text: str) -> str:
+    """Shorten a text that `repr` has written."""
     return (
         text
         if len(text) <= MAX_CHARACTERS

@@ -1,13 +1,12 @@
-"""Collect the outputs of a model, batch by batch, into arrays, errors and scores.
+"""Collect the outputs of a model, batch by batch, into arrays and errors.
 
 The estimators and `unspool.runtime` both use it, and it needs NumPy alone. `pieces` are iterators
 over batches, whose first entry is the indices (B,) of the sequences of the batch.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,8 @@ from unspool._losses import feature_errors, step_errors
 from unspool._types import Per, PerNewestStep, PerStepAndFeature
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
-from unspool.data.merging import overlap_mean
-from unspool.data.scaling import Scaler, moments
+from unspool.data.merging import ends_of_series, overlap_mean, steps_of
+from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.values import as_array
 from unspool.data.windows import Windows
@@ -29,7 +28,6 @@ STEP_AND_FEATURE: PerStepAndFeature = ("step", "feature")
 PER: tuple[Per, ...] = ("sequence", "step", "feature", STEP_AND_FEATURE)
 PER_NEWEST_STEP: tuple[PerNewestStep, ...] = ("step", STEP_AND_FEATURE)
 IMPUTED = 1024  # sequences whose missing values are replaced at once
-ROUNDING_SHARE = 1e-12  # share of the sum of squares that rounding may cause
 
 
 def sequences(
@@ -79,11 +77,21 @@ def imputed_series(
     """Return the series of windows, with averages of reconstructions as their missing values."""
     means = merged(source, pieces)
     assert isinstance(source, Windows)
+    joined = imputed_steps(source, 0, np.concatenate(means), targets)
+    return np.split(joined, ends_of_series(source)[:-1])
+
+
+def imputed_steps(
+    source: Windows, start: int, means: FloatArray, targets: Sequence[int] | None
+) -> FloatArray:
+    """Return steps of the series of windows, with `means` (steps, F_out) as missing values.
+
+    `start` is the number of the first step; the steps of all series are counted together.
+    """
     if targets is not None:
-        means = [_among_all(one, targets, source.n_features) for one in means]
-    return [
-        np.where(np.isnan(one), mean, one) for one, mean in zip(source.series, means, strict=True)
-    ]
+        means = _among_all(means, targets, source.n_features)
+    steps = steps_of(source.series, start, start + len(means))
+    return np.where(np.isnan(steps), means, steps)
 
 
 def _among_all(values: FloatArray, places: Sequence[int], n_features: int) -> FloatArray:
@@ -99,9 +107,7 @@ def errors(
     loss: Loss,
     form: InputForm,
     per: Per,
-    *,
-    merge: bool,
-) -> Any:
+) -> FloatArray:
     """Return errors of reconstructions.
 
     Parameters
@@ -116,21 +122,12 @@ def errors(
         Form of the data; steps of images are their pixels (H, W).
     per : "sequence", "step", "feature" or ("step", "feature")
         Whether the result has the shape (N,), (N, T), (N, F) or (N, T, F).
-    merge : bool
-        Return a list of arrays (T_i,) or (T_i, F), as `merged` does.
     """
     has_steps = per in ("step", STEP_AND_FEATURE)
-    merge = merges(merge)
-    if merge and not has_steps:
-        raise InputError(
-            "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
-        )
     measure = error_function(per, loss)
     if isinstance(loss, LossFunction):
         reconstructions = _alike_in_the_padding(source, reconstructions)
     pieces = ((indices, measure(output, x)) for indices, x, output in reconstructions)
-    if merge:
-        return merged(source, pieces)
     features = (source.n_features,) if has_features(per) else ()
     if not has_steps:
         means = np.full((len(source), *features), np.nan)
@@ -155,6 +152,27 @@ def errors(
     return form.restore_steps(table)
 
 
+def merged_errors(
+    source: Source,
+    reconstructions: Iterable[tuple[IntArray, FloatArray, FloatArray]],
+    loss: Loss,
+    per: Per,
+) -> list[FloatArray]:
+    """Return errors of overlapping windows, averaged: one array (T_i,) or (T_i, F) per series."""
+    check_errors(per, loss, merge=True)
+    measure = error_function(per, loss)
+    return merged(source, ((indices, measure(output, x)) for indices, x, output in reconstructions))
+
+
+def check_errors(per: Per, loss: Loss, *, merge: bool) -> None:
+    """Raise an `InputError` if there are no such errors, or none that can be merged."""
+    if merge and per not in PER_NEWEST_STEP:
+        raise InputError(
+            "`merge` averages errors of steps; set per='step' or per=('step', 'feature')."
+        )
+    error_function(per, loss)
+
+
 def _mean_of_present(values: FloatArray, lengths: IntArray, n_axes: int) -> FloatArray:
     """Return means over the real steps of errors (B, T, …) that are not NaN.
 
@@ -177,71 +195,6 @@ def _alike_in_the_padding(
     for indices, x, output in reconstructions:
         real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
         yield indices, x, np.where(real[:, :, None], output, x)
-
-
-class Scores(NamedTuple):
-    """Scores of reconstructions: 1 is perfect, 0 is no better than a mean.
-
-    Both are 1 - (sum of squared errors) / (sum of squared differences from the mean), over the
-    real steps and features of all sequences, in scaled units.
-
-    Parameters
-    ----------
-    explained : float
-        R²; the mean is the mean of each feature over all steps of all sequences. NaN if all values
-        are missing.
-    skill : float
-        Skill score; the mean is the mean sequence: the mean of each step and feature over all
-        sequences. NaN if fewer than two sequences have a value.
-    """
-
-    explained: float
-    skill: float
-
-
-def scores(
-    source: Source, pieces: Iterable[tuple[IntArray, FloatArray, FloatArray]], scaler: Scaler
-) -> Scores:
-    """Return the scores of reconstructions, from pieces with scaled inputs and reconstructions.
-
-    Missing values (NaN in an input) do not count.
-    """
-    mean = scaler.apply(source.mean_sequence()).astype(np.float64)
-    errors = differences = squares = 0.0
-    steps = real_sequences = 0
-    missing: Any = 0  # missing values of each feature
-    for indices, x, reconstruction in pieces:
-        real = np.arange(x.shape[1]) < source.lengths_of(indices)[:, None]
-        hidden = np.isnan(x) if source.has_missing else None
-        if hidden is not None:
-            missing += (hidden & real[:, :, None]).sum(axis=(0, 1))
-            x = np.where(hidden, mean[: x.shape[1]], x)
-            reconstruction = np.where(hidden, x, reconstruction)
-            squares -= float((x[hidden & real[:, :, None]].astype(np.float64) ** 2).sum())
-        errors += float(((reconstruction - x)[real].astype(np.float64) ** 2).sum())
-        differences += float(((x - mean[: x.shape[1]])[real] ** 2).sum())
-        squares += float((x[real].astype(np.float64) ** 2).sum())
-        steps += int(real.sum())
-        present = real if hidden is None else real & ~hidden.all(axis=2)
-        real_sequences += int(present.any(axis=1).sum())
-    if not steps:
-        raise InputError(f"Expected at least one step to compare with, got none in {source!r}.")
-    if not real_sequences:  # all values are missing
-        return Scores(math.nan, math.nan)
-    spread = moments(source.chunks(), source.n_features).spread / scaler.scale
-    total = steps * float((spread**2).sum()) - float((missing * spread**2).sum())
-    explained = _explained(errors, total)
-    if real_sequences < 2:
-        return Scores(explained, math.nan)
-    differences = differences if differences > ROUNDING_SHARE * squares else 0.0
-    return Scores(explained, _explained(errors, differences))
-
-
-def _explained(errors: float, total: float) -> float:
-    """Return the share of `total` that `errors` do not contain; 1 for 0 / 0."""
-    if total == 0:
-        return 1.0 if errors == 0 else 0.0
-    return 1 - errors / total
 
 
 def check_decodes_codes_alone(scaler: Scaler) -> None:

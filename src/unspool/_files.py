@@ -76,8 +76,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     it a thread, a process or another machine. If several write at once, the last one to finish
     replaces the file as a whole. Temporary files of killed processes are removed by a later write
     to the same path. An existing file keeps its permissions, and a link remains a link. The bytes
-    are on the disk (fsync) before the file gets its name, so that even a power cut leaves either
-    the old file or the new one.
+    are on the disk (fsync) before the file gets its name, and so is the name at the end: even a
+    power cut leaves either the old file or the new one.
 
     Raises
     ------
@@ -100,8 +100,21 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(target)
+            _sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names of the files in `folder` are on the disk."""
+    if os.name != "posix":  # folders cannot be opened
+        return
+    with contextlib.suppress(OSError):  # a file system without it
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -64,6 +64,20 @@ class DivergedError(UnspoolError, ArithmeticError):
     """
 
 
+class CheckpointWarning(UserWarning):
+    """Issued by `fit` if a checkpoint is of little use.
+
+    It cannot be written, for example because the disk is full: training goes on, and the last good
+    checkpoint stays. Or it was written with another version of unspool, PyTorch or NumPy: training
+    continues from it, but may end in other weights than an uninterrupted fit.
+
+    See Also
+    --------
+    ModelFileError : Raised for a damaged checkpoint.
+    InputError : Raised for a checkpoint of other parameters or data.
+    """
+
+
 class NoBetterThanMeanWarning(UserWarning):
     """Issued by `fit` if the model reconstructs no better than the mean sequence.
 
@@ -85,6 +99,19 @@ class UnstableTrainingWarning(UserWarning):
     See Also
     --------
     DivergedError : Raised if training diverges again and again.
+    """
+
+
+class InterruptedWarning(UserWarning):
+    """Issued by `fit` if Ctrl-C or SIGTERM ended training, and the estimator is fitted anyway.
+
+    It has the weights of the best epoch so far, and ``interrupted_`` is True. The message says how
+    many epochs were done, and how to go on. A second signal ends `fit` at once, with
+    `KeyboardInterrupt` or, for SIGTERM, `SystemExit`; the estimator is then as it was before.
+
+    See Also
+    --------
+    UnstableTrainingWarning : Training that diverged and recovered.
     """
 
 

@@ -1,5 +1,6 @@
 """`unspool fit` from a trained model, with frozen layers, and with a line for each epoch."""
 
+import json
 import re
 
 import numpy as np
@@ -77,7 +78,9 @@ def test_verbose_prints_a_line_for_each_epoch(run, series, tmp_path, option):
     done = run(*call, option)
     lines = [line for line in done.err.splitlines() if line.startswith("Epoch ")]
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
-    assert all(re.search(r" - \d+\.\ds - loss: [\d.]+ - .*learning_rate: ", one) for one in lines)
+    assert all(
+        re.search(r" - \d+\.\ds - .* - loss: [\d.]+ - .*learning_rate: ", one) for one in lines
+    )
     assert "Epoch" not in run(*call).err
     assert run(*call, option, "--quiet").code == 2
 
@@ -86,3 +89,20 @@ def test_a_detector_prints_lines_too(run, series, tmp_path):
     done = run("detect", series, "--normal", series, "--window", 8, "--seed", 0, "--rate", 0.5,
                "-o", tmp_path / "e.csv", "-v")  # fmt: skip
     assert "\nEpoch 1/30 - " in done.err
+
+
+def test_log_json_writes_a_line_for_each_epoch(run, series, tmp_path):
+    path = tmp_path / "log.jsonl"
+    model = fitted(run, series, tmp_path / "model", "--log-json", path)
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [one["event"] for one in entries] == ["start", "epoch", "epoch", "end"]
+    assert [one["loss"] for one in entries[1:3]] == model.history_["loss"]
+    done = run("fit", series, "--window", 8, "-o", tmp_path / "model", *TINY, "--log-json", "-")
+    assert [json.loads(line)["event"] for line in done.out.splitlines()][-1] == "end"
+
+
+def test_a_log_that_cannot_be_written_is_refused_before_reading(run, tmp_path):
+    path = tmp_path / "none" / "log.jsonl"
+    done = run("fit", "absent.csv", "-o", tmp_path / "model", "--log-json", path)
+    assert done.code == 1
+    assert "there is no folder" in done.err

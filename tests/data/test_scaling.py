@@ -251,3 +251,12 @@ def test_what_moves_slowly_keeps_its_scale_however_little_it_varies(scaling):
     alone = Scaler.fit(scaling, chunks(values), 3)
     np.testing.assert_array_equal(scaler.scale, alone.scale)
     assert (scaler.apply(values).std(axis=0) > 0.1).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 2.5])
+def test_the_missing_value_of_r_is_scaled_like_any_other_nan(shift):
+    """NumPy calls its bits, those of a signalling NaN, an invalid value."""
+    values = np.array([[1.0], [0.0]])
+    values.view(np.uint64)[1] = 0x7FF00000000007A2
+    scaler = Scaler(np.array([shift]), np.ones(1), missing=True)
+    np.testing.assert_array_equal(scaler.apply(values), [[1.0 - shift], [np.nan]])

@@ -56,7 +56,7 @@ def dataset(folder, table=TABLE, files=3, rows=70):
 
 
 def model(**parameters):
-    return LSTMAutoencoder(3, epochs=2, verbose=0, random_state=0, batch_size=16, **parameters)
+    return LSTMAutoencoder(3, epochs=2, verbose=0, random_state=0, batch_size=1000, **parameters)
 
 
 def make(kind, folder, values):

@@ -230,7 +230,7 @@ def test_a_classifier_predicts_and_saves_in_both_stages(encoder, tmp_path):
         (print, "`callbacks` must be a list of functions and objects, got <built-in function "),
         ([Noted], "Expected an object in `callbacks`, got the class Noted; give Noted()."),
         ([3], "Expected a function (model, history) in `callbacks`, or an object with a method "
-              "on_train_begin, on_epoch_begin, on_epoch_end or on_train_end, got 3."),
+              "on_train_begin, on_epoch_begin, on_epoch_end, on_train_end or on_log, got 3."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_called_is_refused(callbacks, message):

@@ -11,11 +11,21 @@ import pytest
 from tests.training.one_number import Number, batches, sgd
 from unspool import DenseAutoencoder
 from unspool.training import progress as progress_module
+from unspool.training.callbacks import Step
 from unspool.training.loop import train
-from unspool.training.progress import EpochLines, NotebookBar, ProgressBar, epoch_line, progress
+from unspool.training.pace import Pace
+from unspool.training.progress import (
+    EpochLines,
+    NotebookBar,
+    ProgressBar,
+    epoch_line,
+    pace_of,
+    progress,
+)
 
 LINE = re.compile(
-    r"Epoch (\d+)/3 - \d+\.\d+s - loss: \d+\.\d{4}( - val_loss: \d+\.\d{4})?"
+    r"Epoch (\d+)/3 - \d+\.\d+s - [\d,]+ sequences/s - \d:\d\d:\d\d left"
+    r" - loss: \d+\.\d{4}( - val_loss: \d+\.\d{4})?"
     r" - learning_rate: \d\.\de-\d+"
 )
 
@@ -31,6 +41,69 @@ LINE = re.compile(
 )
 def test_a_line_has_the_form_of_keras(values, text):
     assert epoch_line("3/20", 1.234, values) == f"Epoch 3/20 - 1.2s - {text}"
+
+
+def test_the_throughput_and_the_time_left_are_before_the_losses():
+    line = epoch_line("3/20", 1.234, {"loss": 0.5}, ["810 sequences/s", "0:00:20 left"])
+    assert line == "Epoch 3/20 - 1.2s - 810 sequences/s - 0:00:20 left - loss: 0.5000"
+
+
+def test_the_pace_is_that_of_the_epoch_and_the_time_left_that_of_all_batches():
+    now = [100.0]
+    pace = Pace(4, 10, clock=lambda: now[0])
+    assert (pace.throughput, pace.left) == ("", "")
+    for epoch in (1, 2):
+        pace.begin_epoch()
+        for _ in range(10):
+            now[0] += epoch  # the second epoch is slower
+            pace.step(Step(32, 320))
+        assert pace.throughput == ("32 sequences/s", "16 sequences/s")[epoch - 1]
+        now[0] += 5  # validation
+        assert pace.throughput == ("32 sequences/s", "16 sequences/s")[epoch - 1]
+        pace.end_epoch(epoch)
+    assert pace.left == "0:00:40 left"  # 40 s for 20 batches, 20 batches more
+    pace.begin_epoch()
+    now[0] += 2
+    pace.step(Step(32, 320))
+    assert pace.left == "0:00:38 left"
+
+
+def test_epochs_before_the_beginning_are_not_left():
+    now = [0.0]
+    pace = Pace(10, 2, clock=lambda: now[0])
+    pace.begin_epoch()
+    for _ in range(2):
+        now[0] += 3
+        pace.step(Step(1, 1))
+    pace.end_epoch(8)  # seven epochs were trained earlier
+    assert pace.left == "0:00:12 left"
+
+
+def test_a_long_epoch_has_lines_with_its_batches(capsys):
+    now = [0.0]
+    lines = EpochLines()
+    lines.on_train_begin(None, 2, 9000)
+    lines.pace = Pace(2, 9000, clock=lambda: now[0])
+    lines.on_epoch_begin(None)
+    for _ in range(130):
+        now[0] += 1
+        lines.on_batch_end(Step(8, 8))
+    assert capsys.readouterr().err.splitlines() == [
+        "Epoch 1/2 - 60.0s - batch 60/9000 - 8 sequences/s - 4:59:00 left",
+        "Epoch 1/2 - 120.0s - batch 120/9000 - 8 sequences/s - 4:58:00 left",
+    ]
+
+
+@pytest.mark.parametrize("seconds", [progress_module.LONG_EPOCH - 1, progress_module.LONG_EPOCH])
+def test_bars_show_the_batches_of_long_epochs(seconds):
+    now = [0.0]
+    pace = Pace(2, 100, clock=lambda: now[0])
+    pace.begin_epoch()
+    now[0] += seconds
+    pace.step(Step(40, 40))
+    long = "batch 1/100  " if seconds == progress_module.LONG_EPOCH else ""
+    rate = f"{40 / seconds:,.0f} sequences/s"
+    assert pace_of(pace).startswith(f"{long}{rate}  0:")
 
 
 def test_verbose_selects_what_is_shown(monkeypatch):

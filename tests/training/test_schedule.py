@@ -52,7 +52,7 @@ class Rates(Callback):
     def __init__(self, optimizer):
         self.optimizer, self.rates = optimizer, []
 
-    def on_batch_end(self):
+    def on_batch_end(self, step):
         self.rates.append(self.optimizer.param_groups[0]["lr"])
 
 

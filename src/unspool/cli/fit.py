@@ -128,6 +128,15 @@ def fit(
             "encoder, encoder.lstm_1, …",
         ),
     ] = None,
+    log_json: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append a line with a JSON object to this file at the start and the end of "
+            "training and after each epoch: losses, learning rate, throughput, gradient norm. - "
+            "writes them to stdout.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     *,
@@ -140,6 +149,10 @@ def fit(
 
     A part of DATA is held out to validate on: of windows the last steps of each series; with
     --rows, all rows of an id, if there is an id column; of other sequences some at random.
+
+    Ctrl-C and SIGTERM end the training after the current step and write the best weights so far;
+    --initial MODEL goes on from them. The exit code is then 130 or 143. A second signal ends the
+    command at once, and no file is written.
     """
     from rich.table import Table
 
@@ -148,6 +161,7 @@ def fit(
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
+    from unspool.training.interruption import exit_code, interruptible
 
     flags = {
         "latent_dim": latent_dim,
@@ -180,6 +194,11 @@ def fit(
     parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
+    also: dict[str, Any] = {}
+    if log_json is not None:
+        from unspool.callbacks import JSONLogger
+
+        also["callbacks"] = [JSONLogger(log_json)]
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
     reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
     reads["maybe_images"] = type(trained).__name__ == "ConvAutoencoder" and start is None
@@ -192,7 +211,6 @@ def fit(
             "epoch; "
             "--set steps_per_epoch=null uses all windows"
         )
-    also: dict[str, Any] = {}
     if sample_weight is not None:
         also["sample_weight"] = weights_in(loaded)
     if validation is not None:
@@ -209,14 +227,23 @@ def fit(
     if freeze is not None:
         also["freeze"] = split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
-    with messages_with_flags(given, accepted):
-        trained.fit(loaded.X, **also)
-    before = {} if start is None else reading_of(start)
-    # An id without a usual name was found by the times, which a shorter file may not show.
-    found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    before = reading.unless_given(before | found)
-    trained._reading = merged_reading(before, reading.kept())
-    trained.save(output)
+    with interruptible() as interruption:
+        with messages_with_flags(given, accepted):
+            trained.fit(loaded.X, **also)
+        before = {} if start is None else reading_of(start)
+        # An id without a usual name was found by the times, which a shorter file may not show.
+        found = {
+            one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual
+        }
+        before = reading.unless_given(before | found)
+        trained._reading = merged_reading(before, reading.kept())
+        trained.save(output)
+        received = interruption.answer()
+    if received is not None:
+        options.say(
+            f"training was interrupted {interruption.progress}; {output} has the best weights so "
+            f"far, and --initial {output} goes on from them"
+        )
 
     history = trained.history_
     best = history["best_epoch"]
@@ -225,8 +252,12 @@ def fit(
     table.add_row("training loss", f"{history['loss'][best]:.4g}")
     if "val_loss" in history:
         table.add_row("validation loss", f"{history['val_loss'][best]:.4g}")
+    if trained._batches_note:
+        table.add_row("batches", trained._batches_note)
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+    if received is not None:
+        raise typer.Exit(exit_code(received))
 
 
 def weights_in(loaded: "FileData") -> Any:

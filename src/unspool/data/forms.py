@@ -267,20 +267,35 @@ class InputForm:
         source = _to_sequences(values, self.image_shape, rows=rows, missing=self.missing)
         return self._check_features(source, axes)
 
-    def restore(self, values: FloatArray, X: Any = None, *, whole: bool = False) -> FloatArray:
-        """Return sequences (N, T, F) in the form of `X`, or by default of the data of `fit`.
+    def restore(
+        self, values: FloatArray, given: Shape | None = None, *, whole: bool = False
+    ) -> FloatArray:
+        """Return sequences (N, T, F) in the form of the data of `fit`, or of an X.
 
-        They have the targets, or with `whole` all features.
+        Parameters
+        ----------
+        values : array of shape (N, T, F)
+        given : tuple of int, optional
+            `axes_given` by the X.
+        whole : bool, default False
+            Whether `values` have all features, instead of the targets.
         """
         if self.image_shape is not None:
-            axes = self.axes if X is None else _axes_of(X)
+            axes = self.axes if given is None else given
             assert axes is not None
             if self.targets is not None and not whole:  # other channels than those of X
                 axes = (*self.image_shape[:2], self.n_outputs)
             return values.reshape(len(values), *axes)
-        if not self.table or (X is not None and len(_axes_of(X)) != 1):
+        if not self.table or (given is not None and len(given) != 1):
             return values
         return values[:, 0] if self.reads == "rows" else values[:, :, 0]
+
+    def axes_given(self, X: Any) -> Shape:
+        """Return the axes of an `X` without N, as far as `restore` needs them."""
+        if self.image_shape is None and not self.table:
+            return ()
+        is_numeric = isinstance(X, np.ndarray) and X.dtype != object
+        return _axes(X if is_numeric else plain(X))
 
     def restore_steps(self, values: FloatArray) -> FloatArray:
         """Return values for every step (N, T, …); for images, for every pixel (N, H, W, …)."""
@@ -353,11 +368,6 @@ def _is_table(values: Source | Values) -> TypeGuard[Values]:
 def _axes(values: Source | Values) -> Shape:
     """Return the shape of an array without N; () for `Sequences` and `Windows`."""
     return tuple(values.shape[1:]) if isinstance(values, ARRAYS) else ()
-
-
-def _axes_of(X: Any) -> Shape:
-    is_numeric = isinstance(X, np.ndarray) and X.dtype != object
-    return _axes(X if is_numeric else plain(X))
 
 
 def _column_names(X: Any, values: Values) -> tuple[str, ...] | None:

@@ -128,7 +128,8 @@ class Scaler:
         """
         self._check_dtype(np.asarray(values).dtype)
         try:
-            with np.errstate(over="raise"):
+            # NaN with the bits of R's NA is an invalid value.
+            with np.errstate(over="raise", invalid="ignore"):
                 return self._applied(values)
         except FloatingPointError:
             raise InputError(

@@ -1,5 +1,6 @@
 """`AnomalyDetector`: scores, thresholds and events, with an unspool model or a baseline."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
+from unspool.estimators.checkpointing import read_checkpoint_arguments
 from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
@@ -36,10 +38,18 @@ from unspool.estimators.detector_training import (
     split,
     train,
 )
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    python_numbers,
-    unfrozen,
+from unspool.estimators.saving import unfrozen
+from unspool.estimators.stopping import fitting
+from unspool.training.checkpoint import Checkpoint
+
+# What the warning of an interruption says in the end.
+CALIBRATED = (
+    "the best weights so far are kept, and scales and thresholds are those of this model; call "
+    "`fit` again for a fully trained one."
+)
+CALIBRATED_SO_FAR = (
+    "the best weights so far are kept, and scales and thresholds are those of this model; the same "
+    "call of `fit` continues from the checkpoint."
 )
 
 
@@ -152,6 +162,9 @@ class AnomalyDetector(Detects):
         `decision_function` is `score_samples` minus this.
     codes_ : ndarray of shape (M, L) or None
         Codes of training windows, for the kind "code".
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early. Model files
+        do not contain it.
     n_features_in_ : int
         Number of features of a step, F.
     feature_names_in_ : ndarray of str
@@ -265,7 +278,15 @@ class AnomalyDetector(Detects):
             complaints.append(role_complaint(inner))
         return complaints
 
-    def fit(self, X: Any, y: Any = None, *, calibration: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        calibration: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | Duration = "1min",
+    ) -> Self:
         """Train the model on normal data, and learn scales and thresholds from held-out data.
 
         Parameters
@@ -281,6 +302,14 @@ class AnomalyDetector(Detects):
             There is no `validation_data`: the model is validated on a part of its training windows,
             see its `validation_split`, and never on calibration data, whose errors must be those
             of data that had no influence on the weights.
+        checkpoint : str or path, optional
+            File to which the state of the training of `model` is written, and from which it
+            continues if it exists, as in `LSTMAutoencoder.fit`. Parameters of the detector that
+            the training does not depend on may change, such as `rate`. A baseline, or a model that
+            is fitted already, is not trained and has no checkpoint.
+        checkpoint_every : int or duration, default "1min"
+            Time between two checkpoints, such as "10min", or number of batches; see
+            `LSTMAutoencoder.fit`.
 
         Returns
         -------
@@ -294,18 +323,45 @@ class AnomalyDetector(Detects):
         DivergedError
             If training diverges and earlier weights do not help. After any error the detector is as
             it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The detector is then as it was before.
+        ModelFileError
+            If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the training of the model early. Scales and thresholds are
+            those of the best weights so far, and ``interrupted_`` is True.
         ThresholdWarning
             If the held-out data are too few for the requested rate.
+        CheckpointWarning
+            If a checkpoint cannot be written, or was written by other versions of packages.
         """
-        _checks.raise_all(*self._complaints())
-        with as_before_if_it_fails(self), python_numbers(self):
-            self._fit(X, calibration)
+        _checks.raise_all(*self._complaints(), self._checkpoint_complaint(checkpoint))
+        opened = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
+        with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
+            self._fit(X, calibration, opened)
+        if opened is not None and not self.interrupted_:
+            opened.finish()
         return self
 
-    def _fit(self, X: Any, calibration: Any) -> None:
+    def _checkpoint_complaint(self, checkpoint: Any) -> _checks.Complaint:
+        """Complain about a checkpoint of a model that is not trained in steps."""
+        inner = unfrozen(self.model)
+        if (
+            checkpoint is None
+            or inner is None
+            or (isinstance(inner, Model) and inner is self.model)
+        ):
+            return None
+        return (
+            "`checkpoint` needs a model that `fit` trains step by step, but `model` is "
+            f"{_checks.shown(self.model)}; leave `checkpoint` out."
+        )
+
+    def _fit(self, X: Any, calibration: Any, checkpoint: Checkpoint | None = None) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
         self.__dict__.pop("scales_", None)  # the detector counts as fitted once all is learned
         self._parameters = detector_file.parameters_of(self)
@@ -346,7 +402,7 @@ class AnomalyDetector(Detects):
             trained = Trained(inner, None, codes_of(inner, training, windows))
         else:
             windows = detector_windows(training, self.window, self.dilation, self.max_gap)
-            trained = train(self, training, windows)
+            trained = train(self, training, windows, checkpoint)
         self.window_, self.dilation_ = windows.size, windows.dilation
         self.max_gap_ = windows.max_gap
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _collect
+from unspool._scores import Scores, ScoreSums, SumsState, scores
 from unspool._types import Per
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
@@ -19,6 +20,7 @@ from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.drawing import draw_function
 from unspool.estimators.imputing import Imputes
+from unspool.estimators.pieces import Computation, check_merges
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss
@@ -56,9 +58,14 @@ class BaseAutoencoder(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
         """
-        source = self._read(X)
+        computation = self._transform(X)
         check_container(self, X)
-        return runner(self).codes(source)
+        codes: npt.NDArray[np.float32] = computation.whole()
+        return codes
+
+    def _transform(self, X: Any) -> Computation:
+        source, run = self._read(X), runner(self)
+        return Computation(run, source, lambda part, first: run.codes(part))
 
     def inverse_transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> FloatArray:
         """Decode codes.
@@ -199,12 +206,18 @@ class BaseAutoencoder(
             If `X` cannot be read, has other features than the `X` of `fit`, or is longer than the
             decoder allows; or with `merge`, if `X` is not `Windows`.
         """
+        found: FloatArray | list[FloatArray] = self._reconstruct(X, merge=merge).whole()
+        return found
+
+    def _reconstruct(self, X: Any, *, merge: bool = False) -> Computation:
         source = self._read(X, decodes=True, ends_with_future=True)
-        pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
-        if _collect.merges(merge):
-            undo = self.target_scaler_.undo
-            return _collect.merged(source, ((indices, undo(output)) for indices, output in pieces))
-        return self._form.restore(_collect.sequences(source, pieces, self.target_scaler_), X)
+        scaler, axes = self.target_scaler_, self._form.axes_given(X)
+
+        def of(part: Source, first: int) -> FloatArray:
+            pieces = ((indices, output) for indices, _, output in self._reconstructions(part))
+            return self._form.restore(_collect.sequences(part, pieces, scaler), axes)
+
+        return Computation(runner(self), source, of, check_merges(_collect.merges(merge), source))
 
     @overload
     def reconstruction_error(
@@ -273,17 +286,35 @@ class BaseAutoencoder(
         >>> bool(np.allclose(by_feature.mean(axis=1), model.reconstruction_error(X)))
         True
         """
+        errors: FloatArray | list[FloatArray] = self._reconstruction_error(
+            X, per=per, merge=merge
+        ).whole()
+        return errors
+
+    def _reconstruction_error(
+        self,
+        X: Any,
+        *,
+        per: Per = "sequence",
+        merge: bool = False,
+        sums: ScoreSums | None = None,
+    ) -> Computation:
+        """Return how errors are computed; reconstructions are also added to the `sums`."""
         _collect.check_per(per)
         source = self._read(X, decodes=True, ends_with_future=True)
-        errors: FloatArray | list[FloatArray] = _collect.errors(
-            self._form.of_targets(source),
-            self._reconstructions(source),
-            self._loss_of_arrays,
-            self._form,
-            per,
-            merge=merge,
-        )
-        return errors
+        merge = _collect.merges(merge)
+        form, loss = self._form, self._loss_of_arrays
+        _collect.check_errors(per, loss, merge=merge)
+        targets = form.of_targets(source)
+
+        def of(part: Source, first: int) -> FloatArray:
+            pieces, stop = self._reconstructions(part), first + len(part)
+            of_part = targets if len(part) == len(source) else targets[first:stop]
+            if sums is not None:
+                pieces = sums.counted(of_part, pieces, first)
+            return _collect.errors(of_part, pieces, loss, form, per)
+
+        return Computation(runner(self), source, of, check_merges(merge, source))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return R² of the reconstruction: the share of the variance of `X` that it explains.
@@ -357,10 +388,15 @@ class BaseAutoencoder(
         """
         return self._scores(X, y).skill
 
-    def _scores(self, X: Any, y: Any = None) -> _collect.Scores:
+    def _scores(self, X: Any, y: Any = None) -> Scores:
         source = self._read(X, decodes=True, ends_with_future=y is None)
         reconstructions = self._reconstructions(source)
-        return _collect.scores(self._form.of_targets(source), reconstructions, self.target_scaler_)
+        return scores(self._form.of_targets(source), reconstructions, self.target_scaler_)
+
+    def _score_sums(self, X: Any, state: SumsState | None = None) -> ScoreSums:
+        """Return sums for the scores of `X`, to which reconstructions are added piece by piece."""
+        source = self._read(X, decodes=True, ends_with_future=True)
+        return ScoreSums(self._form.of_targets(source), self.target_scaler_, state)
 
     @property
     def decoder_(self) -> torch.nn.Module:

@@ -4,6 +4,7 @@
 fitted model can do: `autoencoding`, `forecasting`.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from unspool import _checks
+from unspool._durations import Duration
 from unspool._loss_parameter import (
     Loss,
     LossFunction,
@@ -22,6 +24,12 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.sequences import IntArray
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.checkpointing import (
+    check_same_fit,
+    facts_of_batches,
+    read_checkpoint_arguments,
+    seeds,
+)
 from unspool.estimators.comparison import warn_if_no_better_than_mean
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import (
@@ -39,11 +47,8 @@ from unspool.estimators.sample_weight import (
     normalised,
     read_feature_weight,
 )
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    plain_parameters,
-    python_numbers,
-)
+from unspool.estimators.saving import plain_parameters
+from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.training_data import ReadsTrainingData, TrainingData
 from unspool.estimators.user_callbacks import read_callbacks
@@ -55,10 +60,18 @@ from unspool.nn.device import device_complaint, resolve_device
 from unspool.nn.dropout import Dropout
 from unspool.nn.from_blueprint import build
 from unspool.nn.losses import numpy_function
-from unspool.training.batches import Batches, sample
+from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
+from unspool.training.orders import sample
+
+# What the warning of an interruption says in the end.
+CONTINUE_FIT = "the best weights so far are kept; continue with `fit(X, initial=model)`."
+CONTINUE_CHECKPOINT = (
+    "the best weights so far are kept; the same call of `fit` continues from the checkpoint."
+)
+CONTINUE_PARTIAL_FIT = "the weights so far are kept; continue with `partial_fit`."
 
 
 class Model(ReadsTrainingData):
@@ -114,6 +127,8 @@ class Model(ReadsTrainingData):
         initial: Any = None,
         freeze: str | Sequence[str] | None = None,
         callbacks: Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | Duration = "1min",
     ) -> Self:
         """Train the model on `X`.
 
@@ -157,11 +172,26 @@ class Model(ReadsTrainingData):
         callbacks : sequence of callable or object, optional
             Functions ``f(model, history)`` that are called after each epoch, or objects with some
             of the methods ``on_train_begin(model)``, ``on_epoch_begin(model)``,
-            ``on_epoch_end(model, history)`` and ``on_train_end(model, history)``. `model` is this
-            estimator: from the first ``on_epoch_end`` on it encodes, reconstructs and can be saved,
-            with the weights of that epoch, and with the kept weights in ``on_train_end``. `history`
-            is what ``history_`` will be, up to this epoch. Training stops after an epoch for which
-            one of them returns True. An error in a callback ends `fit`.
+            ``on_epoch_end(model, history)``, ``on_train_end(model, history)`` and
+            ``on_log(model, entry)``. `model` is this estimator: from the first ``on_epoch_end`` on
+            it encodes, reconstructs and can be saved, with the weights of that epoch, and with the
+            kept weights in ``on_train_end``. `history` is what ``history_`` will be, up to this
+            epoch. Training stops after an epoch for which ``on_epoch_end`` returns True. `entry`
+            is a dict that says more, such as throughput and gradient norm; see
+            `unspool.callbacks.JSONLogger`. An error in a callback ends `fit`. A
+            `checkpoint` keeps the state of an object with the methods ``state_dict()`` (a dict of
+            numbers, texts, lists, dicts and arrays) and ``load_state_dict(dict)``.
+        checkpoint : str or path, optional
+            File to which the state of training is written, and from which it continues if it
+            exists: after a crash, a kill or a power cut the same call ends in the same weights and
+            history, to the bit on the same machine and number of threads, as if nothing had
+            happened. Only `epochs`, `patience` (a number), `device` and `verbose` may change. The
+            file stays when `fit` has ended; the same call then returns the same model at once, and
+            more `epochs` continue it. A checkpoint of other parameters or data is refused.
+        checkpoint_every : int or duration, default "1min"
+            Time between two checkpoints, such as "10min", or number of batches. Writing takes at
+            most a hundredth of the time: if it is slow, the time between two checkpoints is longer.
+            One is also written at the end of each training.
 
         Returns
         -------
@@ -173,11 +203,21 @@ class Model(ReadsTrainingData):
         InputError
             If a parameter or the data cannot be used.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The estimator is then as it was before.
+        ModelFileError
+            If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended training early. The estimator has the best weights so far,
+            and ``interrupted_`` is True.
+        CheckpointWarning
+            If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
             if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
@@ -190,8 +230,12 @@ class Model(ReadsTrainingData):
         elif self.warm_start and self.__sklearn_is_fitted__():
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
+        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
+        with fitting(self, kept) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups)
+        if run.checkpoint is not None and not self.interrupted_:
+            run.checkpoint.finish()
         return self
 
     def partial_fit(
@@ -207,9 +251,10 @@ class Model(ReadsTrainingData):
         The first call learns the scaling, the sizes and initial weights from its `X`, which should
         therefore represent all data. Later calls, and calls on a model that was fitted or loaded,
         keep them and go on from the weights. The state of the optimizer is kept from call to call,
-        in memory and not in model files. Nothing is held out, so `validation_split` and `patience`
-        are not used, and the last weights are kept. The learning rate is `learning_rate`, and the
-        share of true previous steps is `teacher_forcing`; `set_params` changes them between calls.
+        in memory and not in model files; there are no checkpoints. Nothing is held out, so
+        `validation_split` and `patience` are not used, and the last weights are kept. The learning
+        rate is `learning_rate`, and the share of true previous steps is `teacher_forcing`;
+        `set_params` changes them between calls.
 
         Parameters
         ----------
@@ -233,8 +278,13 @@ class Model(ReadsTrainingData):
         InputError
             If a parameter or the data cannot be used, or if `set_params` has changed the layers.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the epoch early; see `fit`.
         """
         _checks.raise_all(*self._complaints())
         run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
@@ -242,7 +292,7 @@ class Model(ReadsTrainingData):
             run.start, run.passes = read_start(self), len(self.history_["loss"])
             run.standardizations = self.__dict__.get("_standardizations", {})
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_PARTIAL_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, None, None)
         return self
 
@@ -272,12 +322,16 @@ class Model(ReadsTrainingData):
                         resume(self.module_.encoder, run.standardizations, some)
             self._n_features_out = self.module_.encoder.latent_dim
             batches = self._batches(data, training, rng)
+            self._batches_note = batches.note
             if validation_data is None:
                 validated = data
             else:
                 validated = self._read_validation(data.whole, validation_data)
                 held_out = np.flatnonzero(counted(self, validated.weights, len(validated.source)))
             validation = self._validation_batches(validated, held_out, batches, rng)
+            if run.checkpoint is not None:
+                facts = facts_of_batches(batches, validation, run)
+                check_same_fit(run.checkpoint, self._parameters, facts)
             history = self._learn(batches, validation, generator, run)
         if run.passes is not None:
             self._optimizers = run.optimizers
@@ -287,15 +341,17 @@ class Model(ReadsTrainingData):
             self.history_ = continued(before, history)
         else:
             self.history_ = history
-        if run.passes is None:
+        if run.passes is None and run.interruption.requested is None:
             warn_if_no_better_than_mean(self, data.source, batches, validation)
 
     def _generators(self, run: Run) -> tuple[np.random.Generator, torch.Generator]:
         """Return the random number generators of NumPy and of PyTorch."""
         random = check_random_state(self.random_state)
-        seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
+        drawn = [int(random.randint(2**31)) for _ in range(2)]
+        seed, other = seeds(run.checkpoint, self.random_state, drawn)
+        # a later pass of `partial_fit` needs other random numbers
         rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
-        return rng, torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
+        return rng, torch.Generator().manual_seed(other + (run.passes or 0))
 
     def _check_loss(self, source: Source | Futures, training: IntArray) -> None:
         """Refuse targets that the loss cannot have, and a loss function that cannot be used."""
@@ -342,6 +398,7 @@ class Model(ReadsTrainingData):
             runner(self).batch_size(data.source.max_length),
             batches.device,
             weights=self._error_weights(data, watched),
+            sizes=runner(self).batch_sizes,
         )
 
     def _error_weights(self, data: TrainingData, indices: IntArray) -> ErrorWeights | None:

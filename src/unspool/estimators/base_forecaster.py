@@ -23,6 +23,7 @@ from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.drawing import draw_function
 from unspool.estimators.forecasting import Forecasts
+from unspool.estimators.pieces import Computation
 from unspool.estimators.recurrent import LSTMModel
 from unspool.estimators.validation import read_future
 from unspool.training.batches import Batch
@@ -92,11 +93,20 @@ class BaseForecaster(
             If the model was fitted without `quantiles`, or if `X` cannot be read.
         """
         source = self._read(X)
+        self._check_has_quantiles()
+        return self._quantiles(self._form.with_known(source, following(X, future), self.horizon_))
+
+    def _predict_quantiles(self, X: Any) -> Computation:
+        source = self._read(X)
+        self._check_has_quantiles()
+        self._form.with_known(source, None, self.horizon_)  # raises if known features are needed
+        return Computation(runner(self), source, lambda part, first: self._quantiles(part))
+
+    def _check_has_quantiles(self) -> None:
         if not len(self._parameters["quantiles"]):
             raise InputError(
                 "This model was fitted without quantiles; set `quantiles` and call `fit` again."
             )
-        return self._quantiles(self._form.with_known(source, following(X, future), self.horizon_))
 
     def _quantiles(self, source: Source | Futures) -> FloatArray:
         count = len(self._parameters["quantiles"])
@@ -193,7 +203,7 @@ class BaseForecaster(
         outputs = runner(self).outputs(source, lambda one: self._continued(one, steps, draw))
         for indices, _, scaled in outputs:
             values[indices] = self.scaler_.undo(scaled)
-        return self._form.restore(values, X)
+        return self._form.restore(values, self._form.axes_given(X))
 
     def _continued(
         self, batch: Batch, steps: int, draw: Callable[[Tensor], Tensor] | None

@@ -18,11 +18,15 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, torch_settings
 from unspool.nn.normalization import normalised
-from unspool.training.batches import Batch, Batches, sample
+from unspool.training.batches import Batch, Batches
+from unspool.training.orders import sample
 
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
+PIECE_BATCHES = 8  # full batches of a piece: neighbours that are sorted by length together
+FIRST_COUNT = 1024  # sequences whose lengths are read first to find the end of a piece
+PADDED = 4  # largest ratio of the steps of a piece with padding to the limit without padding
 INITIAL_SAMPLE = 2048  # number of training sequences from which initial weights are computed
 SINGLE_THREAD_BATCH = 16  # largest batch that PyTorch runs in one thread anyway
 
@@ -59,6 +63,12 @@ class BatchRunner:
         values = max(1, steps) * max(self.n_features, width)
         return max(1, min(INFERENCE_STEPS // max(1, steps), INFERENCE_VALUES // values))
 
+    def batch_sizes(self, steps: IntArray) -> IntArray:
+        """Return the batch sizes (N,) for sequences of these numbers of steps."""
+        steps = np.maximum(steps, 1)
+        values = steps * self.n_features
+        return np.maximum(np.minimum(INFERENCE_STEPS // steps, INFERENCE_VALUES // values), 1)
+
     def outputs(
         self, source: Source | Futures, compute: Callable[[Batch], Tensor], size: int | None = None
     ) -> Iterator[tuple[IntArray, Batch, FloatArray]]:
@@ -67,16 +77,43 @@ class BatchRunner:
         If the scaler clips or normalises, `compute` reads such a batch, and the batch that is
         yielded has the true values, to which errors refer.
 
-        Sequences of similar length share a batch of at most `size` sequences.
+        Sequences are read in runs of neighbours (`pieces`). Within each, sequences of similar
+        length share a batch of at most `size` sequences.
         """
-        order = np.arange(len(source))
-        if source.min_length < source.max_length:
-            order = np.argsort(source.lengths_of(order), kind="stable")
-        size = size or self.batch_size(source.max_length)
-        batches = Batches(source, self.scaler, order, size, self.device, limited=False)
-        for start, batch in zip(range(0, len(order), size), batches, strict=True):
-            read = self._read(batch)
-            yield order[start : start + size], batch, self.output(len(batch.x), compute, read)
+        for start, stop in self.pieces(source, size):
+            order = np.arange(start, stop)
+            longest = source.max_length
+            if source.min_length < longest:
+                lengths = source.lengths_of(order)
+                order, longest = order[np.argsort(lengths, kind="stable")], int(lengths.max())
+            count = size or self.batch_size(longest)
+            sizes = None if size else self.batch_sizes
+            batches = Batches(
+                source, self.scaler, order, count, self.device, limited=False, sizes=sizes
+            )
+            for indices, batch in zip(batches.in_order, batches, strict=True):
+                read = self._read(batch)
+                yield indices, batch, self.output(len(batch.x), compute, read)
+
+    def pieces(
+        self, source: Source | Futures, size: int | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """Yield first and end of runs of neighbouring sequences, which bound memory.
+
+        A run on its own is one run, with the same batches, so that a result computed run by run
+        equals the result computed at once.
+        """
+        n, longest = len(source), source.max_length
+        if source.min_length == longest:
+            step = PIECE_BATCHES * (size or self.batch_size(longest))
+            yield from ((start, min(start + step, n)) for start in range(0, n, step))
+            return
+        limit = PIECE_BATCHES * min(INFERENCE_STEPS, INFERENCE_VALUES // max(1, self.n_features))
+        start = 0
+        while start < n:
+            stop = _end_of_piece(source, start, limit)
+            yield start, stop
+            start = stop
 
     def _read(self, batch: Batch) -> Batch:
         """Return what the module reads of a batch."""
@@ -124,9 +161,26 @@ class BatchRunner:
         size = self.batch_size(source.max_length)
         count = -(-len(some) // size)
         some = np.concatenate([some[first::count] for first in range(count)])
-        batches = Batches(source, self.scaler, some, size, self.device)
+        batches = Batches(source, self.scaler, some, size, self.device, sizes=self.batch_sizes)
         with self.threads(len(some), training=True):
             yield ((batch.x, batch.lengths) for batch in batches)
+
+
+def _end_of_piece(source: Source | Futures, start: int, limit: int) -> int:
+    """Return the end of the longest run from `start` whose steps are at most `limit`.
+
+    With padding, its steps are at most `PADDED` times the limit. A run has at least one sequence.
+    """
+    n, count = len(source), FIRST_COUNT
+    while True:
+        lengths = np.maximum(source.lengths_of(np.arange(start, min(start + count, n))), 1)
+        padded = np.arange(1, len(lengths) + 1) * np.maximum.accumulate(lengths)
+        fits = (np.cumsum(lengths) <= limit) & (padded <= PADDED * limit)
+        if not fits.all():
+            return start + max(1, int(fits.argmin()))
+        if start + count >= n:
+            return n
+        count *= 4
 
 
 def runner(model: Any) -> BatchRunner:

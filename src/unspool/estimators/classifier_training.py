@@ -14,14 +14,16 @@ from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.checkpointing import facts_of_batches, name_of_weights
 from unspool.estimators.classifying import CrossEntropy
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
-from unspool.estimators.saving import unfrozen
+from unspool.estimators.saving import encoder_contents, unfrozen
 from unspool.estimators.training import Run, learn
 from unspool.estimators.validation_data import parts_of
 from unspool.nn import Head
 from unspool.nn.from_blueprint import build_head
 from unspool.training.batches import Batch, Batches
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.error_weights import ErrorWeights
 
 
@@ -51,6 +53,7 @@ class Labelled(NamedTuple):
         batch_size: int,
         device: torch.device,
         rng: np.random.Generator | None = None,
+        sizes: Callable[[IntArray], IntArray] | None = None,
     ) -> Batches:
         """Return batches of the sequences at `indices`; see `Batches`."""
         weights = None
@@ -65,11 +68,18 @@ class Labelled(NamedTuple):
             rng,
             classes=self.classes,
             weights=weights,
+            sizes=sizes,
         )
 
 
 def trained_model(
-    classifier: Any, X: Any, seed: int, sample_weight: Any, validation_data: Any, groups: Any
+    classifier: Any,
+    X: Any,
+    seed: int,
+    sample_weight: Any,
+    validation_data: Any,
+    groups: Any,
+    checkpoint: Checkpoint | None = None,
 ) -> Model:
     """Return the given model if it is fitted, otherwise a clone of it, fitted on `X`."""
     inner = unfrozen(classifier.autoencoder)
@@ -84,7 +94,29 @@ def trained_model(
     if validation_data is not None and inner.validation_split in ("auto", 0):
         X_val, _, of_validation = parts_of(validation_data)
         also["validation_data"] = X_val if of_validation is None else (X_val, None, of_validation)
+    if checkpoint is not None:
+        also["checkpoint"] = checkpoint.within("autoencoder")
     return cast(Model, inner.fit(X, sample_weight=sample_weight, **also))
+
+
+def facts_of_classes(
+    classifier: Any,
+    data: Labelled,
+    validated: Labelled | None,
+    halves: tuple[IntArray, IntArray],
+    run: Run,
+) -> dict[str, Any]:
+    """Return what the weights of a classifier depend on in addition to its parameters."""
+    scaler, size = classifier.autoencoder_.scaler_, classifier.batch_size
+    (training, held_out), some, cpu = halves, data, torch.device("cpu")
+    if validated is not None:
+        some, held_out = validated, np.arange(len(validated.source))
+    validation = some.batches(scaler, held_out, size, cpu) if len(held_out) else None
+    facts = facts_of_batches(data.batches(scaler, training, size, cpu), validation, run)
+    given = unfrozen(classifier.autoencoder)
+    if run.start is None and given is not None and given.__sklearn_is_fitted__():
+        facts["start"] = name_of_weights(encoder_contents(given))
+    return facts
 
 
 def new_head(classifier: Any, generator: torch.Generator) -> Head:
@@ -129,7 +161,7 @@ def train_classes(
     held_out = some.weighted(held_out)
     if len(held_out):
         size = running.batch_size(some.source.max_length)
-        validation = some.batches(scaler, held_out, size, device)
+        validation = some.batches(scaler, held_out, size, device, sizes=running.batch_sizes)
     with running.threads(min(classifier.batch_size, len(training)), training=True):
         return learn(
             classifier,

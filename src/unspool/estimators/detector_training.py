@@ -26,8 +26,10 @@ from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
+from unspool.estimators.checkpointing import seeds
 from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 from unspool.estimators.lstm_forecaster import LSTMForecaster
+from unspool.training.checkpoint import Checkpoint
 
 # `window` "auto" is MAX_WINDOW steps, or a WINDOWS-th of the training steps if that is less; with
 # fewer than MIN_STEPS training steps a window is one step.
@@ -191,16 +193,23 @@ class Trained:
     codes: npt.NDArray[np.float32] | None
 
 
-def train(detector: Any, training: DetectorInput, windows: WindowsOf) -> Trained:
+def train(
+    detector: Any,
+    training: DetectorInput,
+    windows: WindowsOf,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
     """Train a clone of the detector's `model`, or the default model."""
-    seed = int(check_random_state(detector.random_state).randint(2**31))
+    drawn = int(check_random_state(detector.random_state).randint(2**31))
+    (seed,) = seeds(checkpoint, detector.random_state, [drawn])
     model = detector.model
     model = default_model(detector, training, windows.size) if model is None else clone(model)
     if model.get_params(deep=False).get("random_state", seed) is None:
         model.set_params(random_state=seed)
     if isinstance(model, Model):
         horizon = model._horizon()
-        model.fit(windows.over(training, 1 if horizon is None else horizon))
+        also: Any = {} if checkpoint is None else {"checkpoint": checkpoint.within("model")}
+        model.fit(windows.over(training, 1 if horizon is None else horizon), **also)
         return Trained(model, None, codes_of(model, training, windows))
     source = windows.over(training)
     check_one_length(source, model)

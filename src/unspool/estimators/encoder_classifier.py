@@ -1,6 +1,7 @@
 """`EncoderClassifier`: a softmax on the codes of a trained encoder, with optional fine-tuning."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Self
@@ -11,6 +12,7 @@ import torch
 from sklearn.utils import Tags, check_random_state
 
 from unspool import _checks
+from unspool._durations import Duration
 from unspool._types import (
     ActivationName,
     Auto,
@@ -20,8 +22,14 @@ from unspool._types import (
 from unspool.blueprint import definition
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
-from unspool.estimators.base import sequences_of
+from unspool.estimators.base import (
+    CONTINUE_CHECKPOINT,
+    CONTINUE_FIT,
+    CONTINUE_PARTIAL_FIT,
+    sequences_of,
+)
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.checkpointing import check_same_fit, read_checkpoint_arguments, seeds
 from unspool.estimators.class_predictions import ClassPredictions
 from unspool.estimators.classifier_start import (
     autoencoder_complaints,
@@ -32,6 +40,7 @@ from unspool.estimators.classifier_start import (
 )
 from unspool.estimators.classifier_training import (
     Labelled,
+    facts_of_classes,
     new_head,
     train_classes,
     trained_model,
@@ -53,11 +62,8 @@ from unspool.estimators.labels import (
     with_a_weight,
 )
 from unspool.estimators.sample_weight import weights_of_sequences
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    plain_parameters,
-    python_numbers,
-)
+from unspool.estimators.saving import plain_parameters
+from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import check_alone
@@ -167,6 +173,8 @@ class EncoderClassifier(ClassPredictions):
         Training history of the last stage, with one number per epoch in each list: "loss" (the
         cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
         are held out. "best_epoch" is the index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     head_history_ : dict
         The history of the head's training; equal to ``history_`` without fine-tuning.
 
@@ -259,6 +267,8 @@ class EncoderClassifier(ClassPredictions):
         initial: Any = None,
         freeze: str | Sequence[str] | None = None,
         callbacks: Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | Duration = "1min",
     ) -> Self:
         """Train the head on the codes of `X`, and with `fine_tune` the encoder as well.
 
@@ -295,6 +305,15 @@ class EncoderClassifier(ClassPredictions):
             Functions and objects that are called while the head is trained, and again while
             encoder and head are fine-tuned; see `LSTMAutoencoder.fit`. At the end of an epoch the
             classifier predicts and can be saved.
+        checkpoint : str or path, optional
+            File to which the state of training is written, and from which it continues if it
+            exists, as in `LSTMAutoencoder.fit`: wherever the fit was stopped, be it in the training
+            of an `autoencoder` that is not fitted, of the head, or in fine-tuning. Only `epochs`,
+            `fine_tune_epochs`, `patience` (a number), `device` and `verbose` may change, here and
+            in the `autoencoder`; what follows a training that goes on is trained anew.
+        checkpoint_every : int or duration, default "1min"
+            Time between two checkpoints, such as "10min", or number of batches; see
+            `LSTMAutoencoder.fit`.
 
         Returns
         -------
@@ -306,11 +325,21 @@ class EncoderClassifier(ClassPredictions):
         InputError
             If a parameter, the data or the labels cannot be used.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The estimator is then as it was before.
+        ModelFileError
+            If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended training early. The estimator has the best weights so far,
+            and ``interrupted_`` is True.
+        CheckpointWarning
+            If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
             if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
@@ -323,8 +352,12 @@ class EncoderClassifier(ClassPredictions):
         elif self.warm_start and self.__sklearn_is_fitted__():
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
+        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
+        with fitting(self, kept) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups, None)
+        if run.checkpoint is not None and not self.interrupted_:
+            run.checkpoint.finish()
         return self
 
     def partial_fit(
@@ -341,8 +374,8 @@ class EncoderClassifier(ClassPredictions):
         In the first call an `autoencoder` that is not fitted is fitted on `X`, with all of its
         epochs. Later calls, and calls on a classifier that was fitted or loaded, go on from encoder
         and head. The state of the optimizers is kept from call to call, in memory and not in model
-        files. Nothing is held out, the last weights are kept, and the learning rate is
-        `learning_rate`, which `set_params` changes between calls.
+        files; there are no checkpoints. Nothing is held out, the last weights are kept, and the
+        learning rate is `learning_rate`, which `set_params` changes between calls.
 
         Parameters
         ----------
@@ -369,8 +402,13 @@ class EncoderClassifier(ClassPredictions):
             If a parameter, the data or the labels cannot be used, or if `set_params` has changed
             the layers of the head.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the epoch early; see `fit`.
         """
         _checks.raise_all(*self._complaints())
         run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
@@ -379,7 +417,7 @@ class EncoderClassifier(ClassPredictions):
             run.standardizations = self.__dict__.get("_standardizations", {})
             run.code_scaler = self.__dict__.get("_code_scaler")
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_PARTIAL_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, None, None, classes)
         return self
 
@@ -409,13 +447,18 @@ class EncoderClassifier(ClassPredictions):
             if run.passes is None and start is None:
                 self.classes_, indices = with_a_weight(self.classes_, indices)
         random = check_random_state(self.random_state)
-        seed = random.randint(2**31)  # a later pass of `partial_fit` needs other random numbers
+        drawn = [int(random.randint(2**31)) for _ in range(2 if start is not None else 3)]
+        seed, of_weights, *of_autoencoder = seeds(run.checkpoint, self.random_state, drawn)
+        # a later pass of `partial_fit` needs other random numbers
         rng = np.random.default_rng([seed, run.passes] if run.passes else seed)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31)) + (run.passes or 0))
+        generator = torch.Generator().manual_seed(of_weights + (run.passes or 0))
         device = resolve_device(self.device)
         if start is None:
-            seed = int(random.randint(2**31))
-            trained = trained_model(self, X, seed, sample_weight, validation_data, groups)
+            with run.interruption.preliminary():
+                trained = trained_model(
+                    self, X, of_autoencoder[0], sample_weight, validation_data, groups,
+                    run.checkpoint,
+                )  # fmt: skip
             self.autoencoder_ = encoder_alone(trained, self.device)
         else:
             self.autoencoder_ = start.autoencoder_
@@ -432,6 +475,12 @@ class EncoderClassifier(ClassPredictions):
         if validation_data is not None:
             read = read_validation(self.autoencoder_, self.classes_, source, validation_data)
             validated = Labelled(*read).times(of_classes)
+        if run.checkpoint is not None:
+            check_same_fit(
+                run.checkpoint,
+                self._parameters,
+                facts_of_classes(self, data, validated, halves, run),
+            )
         fit = partial(train_classes, self, halves, rng, device, run)
 
         codes, training = self._codes(data), halves[0]  # the encoder does not change for now
@@ -461,7 +510,7 @@ class EncoderClassifier(ClassPredictions):
             )
             unscale(head, scaler)
             self.module_ = whole
-            if self.fine_tune:
+            if self.fine_tune and run.interruption.requested is None:
                 if encoder.adapts:
                     with runner(self.autoencoder_).initial_sample(source, training, rng) as some:
                         if start is None:

@@ -11,12 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from unspool.data.convert import Source
 from unspool.data.scaling import Scaler
+from unspool.estimators.pieces import InPieces
 from unspool.estimators.saving import Savable
 from unspool.estimators.validation import check_columns
 from unspool.nn import Autoencoder
 
 
-class FittedModel(Savable):
+class FittedModel(InPieces, Savable):
     """A model after `fit`; see `Model`."""
 
     module_: Autoencoder

@@ -12,6 +12,7 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.pieces import Computation
 
 
 class Forecasts(Model):
@@ -42,16 +43,31 @@ class Forecasts(Model):
             If the model was fitted without a horizon, if `X` cannot be read, or if `future` is
             missing, superfluous, or has other steps or features.
         """
+        source = self._read_past(X)
+        ahead = self._form.with_known(source, following(X, future), self.horizon_)
+        return self._shaped(self._forecasts(ahead))
+
+    def _forecast(self, X: Any) -> Computation:
+        source, form = self._read_past(X), self._form
+        form.with_known(source, None, self.horizon_)  # raises if known features are needed
+
+        def of(part: Source, first: int) -> FloatArray:
+            return self._shaped(self._forecasts(part))
+
+        return Computation(runner(self), source, of)
+
+    def _read_past(self, X: Any) -> Source:
         source = self._read(X)
         if not self.horizon_:
             raise InputError(
                 "This model was fitted without a forecast; set `horizon` and call `fit` again."
             )
-        return _collect.futures_shaped(
-            self._forecasts(self._form.with_known(source, following(X, future), self.horizon_)),
-            self._y_ndim,
-            table=self._form.table and not self._form.n_responses,
-        )
+        return source
+
+    def _shaped(self, values: FloatArray) -> FloatArray:
+        form = self._form
+        table = form.table and not form.n_responses
+        return _collect.futures_shaped(values, self._y_ndim, table=table)
 
     def _forecasts(self, source: Source | Futures) -> FloatArray:
         values = np.empty((len(source), self.horizon_, self._form.n_outputs))

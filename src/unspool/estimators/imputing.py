@@ -6,7 +6,10 @@ from typing import Any, Literal, overload
 from unspool import _collect
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.windows import Windows
 from unspool.estimators.base import Model
+from unspool.estimators.batch_runner import runner
+from unspool.estimators.pieces import Computation, check_merges
 
 
 class Imputes(Model):
@@ -63,11 +66,23 @@ class Imputes(Model):
         >>> bool(np.isfinite(filled).all()), bool((filled == X)[~np.isnan(holes)].all())
         (True, True)
         """
+        found: FloatArray | list[FloatArray] = self._impute(X, merge=merge).whole()
+        return found
+
+    def _impute(self, X: Any, *, merge: bool = False) -> Computation:
         source, targets = self._read(X, decodes=True, ends_with_future=True), self._form.targets
-        pieces = ((indices, output) for indices, _, output in self._reconstructions(source))
-        if _collect.merges(merge):
-            undo = self.target_scaler_.undo
-            undone = ((indices, undo(output)) for indices, output in pieces)
-            return _collect.imputed_series(source, undone, targets)
-        values = _collect.imputed(source, pieces, self.target_scaler_, targets)
-        return self._form.restore(values, X, whole=True)
+        merge, scaler = check_merges(_collect.merges(merge), source), self.target_scaler_
+        axes = self._form.axes_given(X)
+
+        def of(part: Source, first: int) -> FloatArray:
+            pieces = ((indices, output) for indices, _, output in self._reconstructions(part))
+            if merge:
+                return _collect.sequences(part, pieces, scaler)
+            values = _collect.imputed(part, pieces, scaler, targets)
+            return self._form.restore(values, axes, whole=True)
+
+        def imputed_steps(start: int, means: FloatArray) -> FloatArray:
+            assert isinstance(source, Windows)
+            return _collect.imputed_steps(source, start, means, targets)
+
+        return Computation(runner(self), source, of, merge, imputed_steps)

@@ -9,8 +9,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from unspool.blueprint.features import check_scales, feature_names
+from unspool.data.convert import Source
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
+from unspool.estimators.pieces import Computation
 from unspool.lstm import Call, choose
 from unspool.nn import Autoencoder, LSTMEncoder
 
@@ -65,18 +67,27 @@ class LSTMModel(Model):
         including, ``(i + 1) * n // k``, or of the first of these if there are none (n < k). The
         features of a sequence without steps are zeros.
         """
+        features: npt.NDArray[np.float32] = self._features(X, scales=scales).whole()
+        return features
+
+    def _features(self, X: Any, *, scales: Sequence[int] = (1,)) -> Computation:
         scales = check_scales(scales)
-        source = self._read(X)
+        source, run = self._read(X), runner(self)
         encoder = cast(LSTMEncoder, self.module_.encoder)
         width = 0 if scales == (1,) else 2 * encoder.lstm.state_size  # the parts copy the states
-        size = runner(self).batch_size(max(source.max_length, *scales), width)
-        features = np.empty((len(source), len(self.feature_names(scales))), np.float32)
-        outputs = runner(self).outputs(
-            source, lambda one: encoder.multiscale(one.x, one.lengths, scales), size
-        )
-        for indices, _, some in outputs:
-            features[indices] = some
-        return features
+        size = run.batch_size(max(source.max_length, *scales), width)
+        count = len(self.feature_names(scales))
+
+        def of(part: Source, first: int) -> npt.NDArray[np.float32]:
+            features = np.empty((len(part), count), np.float32)
+            outputs = run.outputs(
+                part, lambda one: encoder.multiscale(one.x, one.lengths, scales), size
+            )
+            for indices, _, some in outputs:
+                features[indices] = some
+            return features
+
+        return Computation(run, source, of, size=size)
 
     def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
         """Return the names of the columns of `features`.

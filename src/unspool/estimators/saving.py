@@ -268,10 +268,10 @@ def made_by() -> dict[str, str]:
 
 def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Warn of parameters that have changed since the fit."""
-    present = dict(_each_parameter(now))
+    present = dict(each_parameter(now))
     changes = [
         f"`{name}` was {_checks.shown(fitted)} and is now {_checks.shown(present[name])}"
-        for name, fitted in _each_parameter(before)
+        for name, fitted in each_parameter(before)
         if name in present  # a model of another class has other parameters
         and name.rpartition("__")[2] not in IGNORED_CHANGES
         and repr(_computable(name, present[name])) != repr(_computable(name, fitted))
@@ -285,27 +285,15 @@ def warn_of_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
-def _each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names and values; names of an inner model have its prefix, as in scikit-learn."""
     for name, value in parameters.items():
         if isinstance(value, Mapping) and name in INNER_MODELS:
             yield name, value["model"]
-            for inner, one in _each_parameter(value["parameters"]):
+            for inner, one in each_parameter(value["parameters"]):
                 yield f"{name}__{inner}", one
         else:
             yield name, value
-
-
-@contextmanager
-def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore all attributes of an estimator if an error is raised inside."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:  # including KeyboardInterrupt
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """How every estimator trains: the training loop with its callbacks, by the parameters."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -12,11 +14,14 @@ from unspool.estimators.user_callbacks import UserCallbacks
 from unspool.model_file import Contents
 from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.history import History
+from unspool.training.interruption import Interruption
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
 from unspool.training.progress import progress
+from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
 
 
@@ -108,6 +113,10 @@ class Run:
         For `partial_fit`: standardisations of layers in the calls before; see `going_on`.
     code_scaler : Scaler, optional
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
+    interruption : Interruption
+        Says whether a signal has ended training.
+    checkpoint : Checkpoint, optional
+        For `fit`: the file from which training continues, and to which it is written.
     """
 
     start: Contents | None = None
@@ -118,6 +127,8 @@ class Run:
     optimizers: OptimizerStates | None = None
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
+    interruption: Interruption = field(default_factory=Interruption)
+    checkpoint: Checkpoint | None = None
 
 
 def learn(
@@ -154,7 +165,7 @@ def learn(
     """
     weights = {name: one for name, one in model.named_parameters() if one.requires_grad}
     if not weights:
-        return measured(model, objective, batches, validation)
+        return measured(model, objective, batches, validation, run.interruption)
     optimizer = make_optimizer(
         estimator.optimizer, weights.values(), estimator.learning_rate, estimator.weight_decay
     )
@@ -174,8 +185,16 @@ def learn(
     also += progress(estimator.verbose, run.passes)
     if run.callbacks:
         note = show or (lambda history: setattr(estimator, "history_", history))
-        also.append(UserCallbacks(estimator, run.callbacks, note))
-    start = optimizer.param_groups[0]["lr"]
+        users = UserCallbacks(estimator, run.callbacks, note)
+        also.append(users)
+        listeners = users.listeners()
+    else:
+        listeners = []
+    also += reports(estimator._name, stage, estimator._parameters, listeners, batches, validation,
+                    run.passes or 0)  # fmt: skip
+    if batches.note and estimator.verbose >= 2:
+        print(batches.note, file=sys.stderr, flush=True)
+    start, run.interruption.stage = optimizer.param_groups[0]["lr"], stage
     history = train(
         model,
         objective,
@@ -185,19 +204,29 @@ def learn(
         validation=validation,
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
+        checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
     )
+    if not history.epochs:  # a signal arrived before the first step
+        return measured(model, objective, batches, validation, run.interruption)
     if run.optimizers is not None:
         run.optimizers.keep(stage, optimizer, weights, start)
     return history.as_dict()
 
 
 def measured(
-    model: nn.Module, objective: Objective, batches: Batches, validation: Batches | None
+    model: nn.Module,
+    objective: Objective,
+    batches: Batches,
+    validation: Batches | None,
+    interruption: Interruption,
 ) -> dict[str, Any]:
-    """Return the history of a model that is not trained: its present losses."""
-    history = History()
-    history.add(evaluate(model, objective, batches))
+    """Return the history of a model that is not trained: its present losses.
+
+    After an interruption the losses are those of one batch.
+    """
+    history, count = History(), None if interruption.requested is None else 1
+    history.add(evaluate(model, objective, islice(batches, count)))
     if validation is not None:
-        means = evaluate(model, objective, validation)
+        means = evaluate(model, objective, islice(validation, count))
         history.add({f"val_{name}": mean for name, mean in means.items()})
     return history.as_dict()

@@ -1,6 +1,7 @@
 """The `callbacks` of `fit`: functions and objects that are called while a model trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.training.callbacks import Callback
 from unspool.training.history import History
+from unspool.training.reports import Listener
 
-METHODS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
+METHODS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end", "on_log")
 
 
 def read_callbacks(callbacks: Any) -> tuple[Any, ...]:
@@ -59,6 +61,11 @@ class UserCallbacks(Callback):
     ) -> None:
         self.estimator, self.callbacks, self.show = estimator, callbacks, show
 
+    def listeners(self) -> list[Listener]:
+        """Return functions that call `on_log` of each callback that has it."""
+        methods = [getattr(one, "on_log", None) for one in self.callbacks]
+        return [partial(method, self.estimator) for method in methods if method is not None]
+
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
         """Call `on_train_begin` with the estimator."""
         self._call("on_train_begin", self.estimator)
@@ -79,6 +86,30 @@ class UserCallbacks(Callback):
             self._prepare(model, history)
         self._call("on_train_end", self.estimator, history.as_dict())
 
+    def state(self) -> dict[str, Any]:
+        """Return the states of objects that have one, by their place among the callbacks."""
+        return {
+            f"{place} {type(one).__name__}": one.state_dict()
+            for place, one in enumerate(self.callbacks)
+            if _keeps_state(one)
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Give their states back to the objects; those of other callbacks are refused."""
+        present = {
+            f"{place} {type(one).__name__}": one
+            for place, one in enumerate(self.callbacks)
+            if _keeps_state(one)
+        }
+        if set(present) != set(state):
+            raise InputError(
+                f"The checkpoint has the states of callbacks ({', '.join(state) or 'none'}) that "
+                f"differ from those of `callbacks` ({', '.join(present) or 'none'}); give the same "
+                "ones, in the same order."
+            )
+        for name, one in present.items():
+            one.load_state_dict(state[name])
+
     def _prepare(self, model: nn.Module, history: History) -> None:
         """Make the estimator usable."""
         for module in (model, getattr(self.estimator, "module_", model)):
@@ -95,6 +126,10 @@ class UserCallbacks(Callback):
             if call is not None:
                 answers.append(call(*arguments))
         return answers
+
+
+def _keeps_state(one: Any) -> bool:
+    return all(callable(getattr(one, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
 def _has_methods(one: Any) -> bool:

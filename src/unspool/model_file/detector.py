@@ -124,7 +124,7 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
     if "trailing" in kinds:
         known[f"{PREFIX}scales.trailing"] = ((detector["window"], facts.n_outputs), "<f8")
     if "code" in kinds:
-        count = max(1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1])
+        count = max([1, *tensors.get(f"{PREFIX}codes", np.empty(0)).shape[:1]])
         known[f"{PREFIX}codes"] = ((count, blueprint.encoder.latent_dim), "<f4")
     for name, (shape, dtype) in known.items():
         tensor = tensors.get(name)

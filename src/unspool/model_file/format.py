@@ -4,7 +4,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
 
 def to_bytes(header: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Return the bytes of a file with this header and these tensors, without any check."""
-    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     body = json.dumps(_as_json(header))[:-1]
     return bytes(safetensors.numpy.save(whole, {"unspool": _sealed(body, whole)}))
 
@@ -142,6 +142,27 @@ def read(path: str | os.PathLike[str]) -> Contents:
     >>> contents.model, sorted(contents.weights)[0]
     ('DenseAutoencoder', 'decoders.reconstruction.head.0.bias')
     """
+    header, tensors = read_parts(path)
+    try:
+        return _contents(header, tensors)
+    except InputError as error:
+        raise unusable(path, error) from None
+
+
+def read_parts(
+    path: str | os.PathLike[str],
+    dtypes: Mapping[str, str] = DTYPES,
+    check_kind: Callable[[Path, Mapping[str, Any]], None] | None = None,
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Read the header and the tensors of a file, and check its version, dtypes and checksum.
+
+    `check_kind` refuses files of another kind by their header; by default it is `check_is_model`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file does not exist, is damaged, or is of another kind or version.
+    """
     path = Path(path)
     try:
         if not path.is_file():
@@ -151,7 +172,9 @@ def read(path: str | os.PathLike[str]) -> Contents:
         with safetensors.safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get("unspool", "")
             header = _header(path, text)
-            tensors = {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118
+            (check_kind or check_is_model)(path, header)
+            names = file.keys()
+            tensors = {name: _tensor(path, file, name, dtypes) for name in names}
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelFileError(
             f"{path} is not a model file, or is cut short or damaged ({shortened(error)}); `save` "
@@ -163,10 +186,30 @@ def read(path: str | os.PathLike[str]) -> Contents:
             "train and save the model again."
         )
     del header["crc32"]
+    return header, tensors
+
+
+def check_is_model(path: Path, header: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of a fit, which is no model."""
+    if "checkpoint" in header:
+        raise ModelFileError(
+            f"{path} is a checkpoint of a fit that can go on, not a model: {about(header)}; call "
+            "`fit` with the same arguments and data and with this `checkpoint`, or run the same "
+            "`unspool fit` command, then load the model that it saves."
+        )
+
+
+def about(header: Mapping[str, Any]) -> str:
+    """Say in a few words what fit a checkpoint belongs to, and how far it has come."""
+    kept = header["checkpoint"]
     try:
-        return _contents(header, tensors)
-    except InputError as error:
-        raise unusable(path, error) from None
+        model, stage = shortened(kept["model"]), shortened(kept["stage"])
+        if kept["finished"]:
+            return f"{model}, finished"
+        done = f"{int(kept['epoch'])} of {int(kept['epochs'])} epochs done"
+        return f"{model}, {stage.removesuffix(': ')}, {done}" if stage else f"{model}, {done}"
+    except MALFORMED_ERRORS:
+        return "a damaged one"
 
 
 def unusable(path: str | os.PathLike[str], error: object) -> ModelFileError:
@@ -214,12 +257,14 @@ def _header(path: Path, text: str) -> dict[str, Any]:
     return header
 
 
-def _tensor(path: Path, file: Any, name: str) -> npt.NDArray[Any]:
+def _tensor(
+    path: Path, file: Any, name: str, dtypes: Mapping[str, str] = DTYPES
+) -> npt.NDArray[Any]:
     """Read a tensor of an open file, and check that its dtype is allowed."""
     dtype = file.get_slice(name).get_dtype()
     try:
-        if dtype not in DTYPES:
-            raise ValueError(f"expected {' or '.join(DTYPES)}, got {dtype}")
+        if dtype not in dtypes:
+            raise ValueError(f"expected {' or '.join(dtypes)}, got {dtype}")
         tensor: npt.NDArray[Any] = file.get_tensor(name)
     except (ValueError, OverflowError) as error:  # OverflowError: a shape too large for NumPy
         raise ModelFileError(
@@ -273,7 +318,10 @@ def _sealed(body: str, tensors: Mapping[str, npt.NDArray[Any]]) -> str:
     crc = zlib.crc32(body.encode("utf-8", "surrogatepass"))
     for name in sorted(tensors):
         tensor = tensors[name]
-        dtype, shape = names.get(tensor.dtype.str), ",".join(map(str, tensor.shape))
+        dtype, shape = (
+            names.get(tensor.dtype.str, tensor.dtype.str),
+            ",".join(map(str, tensor.shape)),
+        )
         crc = zlib.crc32(f"{name} {dtype} {shape}".encode(), crc)
         crc = zlib.crc32(tensor.data, crc)
     return body + _seal(crc)

@@ -65,4 +65,4 @@ class Imputes:
             undone = ((indices, scaler.undo(values)) for indices, values in pieces)
             return _collect.imputed_series(source, undone, targets)
         values = _collect.imputed(source, pieces, scaler, targets)
-        return self._form.restore(values, X, whole=True)
+        return self._form.restore(values, self._form.axes_given(X), whole=True)

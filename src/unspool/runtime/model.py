@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from unspool import _collect
 from unspool._loss_parameter import Loss, LossFunction
+from unspool._scores import Scores, scores
 from unspool._types import Per
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
@@ -236,7 +237,9 @@ class Model(Imputes):
         if _collect.merges(merge):
             undo = scaler.undo
             return _collect.merged(source, ((indices, undo(values)) for indices, values in pieces))
-        return self._form.restore(_collect.sequences(source, pieces, scaler), X)
+        return self._form.restore(
+            _collect.sequences(source, pieces, scaler), self._form.axes_given(X)
+        )
 
     def reconstruction_error(
         self,
@@ -281,7 +284,10 @@ class Model(Imputes):
         pieces = self._network.reconstructions(source)
         assert self._loss is not None  # a classifier has no reconstructions
         form = self._form
-        return _collect.errors(form.of_targets(source), pieces, self._loss, form, per, merge=merge)
+        targets, loss = form.of_targets(source), self._loss
+        if _collect.merges(merge):
+            return _collect.merged_errors(targets, pieces, loss, per)
+        return _collect.errors(targets, pieces, loss, form, per)
 
     def forecast(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None
@@ -489,10 +495,10 @@ class Model(Imputes):
         check_shapes(predicted, truth)
         return float(np.mean(predicted == truth))
 
-    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> _collect.Scores:
+    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> Scores:
         source = self._read(X, lengths, decoded=True, ends_with_future=y is None)
         pieces = self._network.reconstructions(source)
-        return _collect.scores(self._form.of_targets(source), pieces, self._network.target_scaler)
+        return scores(self._form.of_targets(source), pieces, self._network.target_scaler)
 
     def _read(
         self,

@@ -1,6 +1,8 @@
 """Batches of scaled sequences as tensors."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -12,7 +14,16 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.training.blocks import BlockOrder, Blocks, Taken, take
 from unspool.training.error_weights import ErrorWeights
+from unspool.training.orders import (
+    MAX_PADDING,
+    LengthOrder,
+    MixedOrder,
+    batches_by_length,
+    mixed_padding,
+    order_of,
+)
 
 
 class Batch(NamedTuple):
@@ -49,6 +60,11 @@ class Batch(NamedTuple):
         return self.y, None, self.y_weights
 
     @property
+    def time_steps(self) -> int | Tensor:
+        """Number of time steps without padding; a tensor if the sequences are padded."""
+        return self.x.shape[0] * self.x.shape[1] if self.lengths is None else self.lengths.sum()
+
+    @property
     def counts(self) -> bool:
         """Whether an error has a weight above 0."""
         given = [one for one in (self.weights, self.y_weights) if one is not None]
@@ -62,7 +78,9 @@ class Batches:
     data. For n batches, the sequences in their order are cut into runs of n, and each batch gets
     one sequence of every run. Neighbours are similar (windows of one series, a file sorted by
     class), so such batches, and their gradients, differ less from one another than the batches of
-    a plain permutation.
+    a plain permutation. If more than half of the steps would be padding, the sequences of a batch
+    have similar lengths instead (`LengthOrder`). Sequences that are not in memory are read in
+    blocks (`BlockOrder`).
 
     Parameters
     ----------
@@ -74,7 +92,7 @@ class Batches:
         Indices of the sequences to use.
     batch_size : int
         Maximum batch size. In order, only the last batch may be smaller. Shuffled, the sizes of
-        batches differ by at most one.
+        batches of all lengths differ by at most one.
     device : torch.device
         Device of the tensors.
     rng : numpy.random.Generator, optional
@@ -88,6 +106,10 @@ class Batches:
         Weights of the errors of all sequences of `source`.
     limited : bool, default True
         Whether to clip sequences and futures if the scaler clips (`Scaler.limit`).
+    sizes : callable, optional
+        Without `rng`: returns the maximum sizes of batches with these longest sequences. They are
+        used instead of `batch_size`, from the shortest sequences to the longest, if several batches
+        are needed and the longest sequence has more than twice the mean number of steps.
     """
 
     def __init__(
@@ -103,30 +125,62 @@ class Batches:
         weights: ErrorWeights | None = None,
         *,
         limited: bool = True,
+        sizes: Callable[[IntArray], IntArray] | None = None,
     ) -> None:
         self.classes, self.weights, self.limited = classes, weights, limited
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
-        self.steps = -(-len(indices) // batch_size)
-        if rng is not None and steps is not None:
-            self.steps = min(steps, self.steps)
+        n = len(indices)
+        self._take: Callable[[IntArray], Taken] = partial(take, source)
+        self.order: MixedOrder | LengthOrder | BlockOrder | None = None
+        edges = getattr(source, "blocks", None)  # None: the sequences are in memory
+        if rng is not None and edges is not None:
+            blocks, self.indices = Blocks(source, edges), np.sort(indices)
+            self.order = BlockOrder(blocks, self.indices, batch_size, steps)
+            self._take = blocks.take
+            return
+        ragged = source.min_length < source.max_length
+        lengths = source.lengths_of(indices) if ragged else None
+        if rng is not None:
+            self.order = order_of(lengths, n, batch_size, steps)
+            return
+        self.in_order = [indices[start : start + batch_size] for start in range(0, n, batch_size)]
+        if sizes is None or lengths is None or len(self.in_order) < 2:
+            return
+        if mixed_padding(lengths, n) > MAX_PADDING:
+            self.in_order = [indices[one] for one in batches_by_length(lengths, sizes)]
 
     def __len__(self) -> int:
-        return self.steps
+        return len(self.in_order if self.order is None else self.order)
+
+    @property
+    def note(self) -> str:
+        """How batches are made, if they have similar lengths; otherwise ""."""
+        return "" if self.order is None else self.order.note
 
     def __iter__(self) -> Iterator[Batch]:
-        if self.rng is None:
-            for start in range(0, len(self.indices), self.batch_size):
-                yield self.gather(self.indices[start : start + self.batch_size])
+        return self.epoch()
+
+    def epoch(self, skip: int = 0) -> Iterator[Batch]:
+        """Iterate over an epoch without its first `skip` batches, whose sequences are not read.
+
+        The order is drawn as if they were read: with `rng` as it was at the start of an epoch,
+        this continues that epoch.
+        """
+        for indices in islice(self._order(), skip, None):
+            yield self.gather(indices)
+
+    def _order(self) -> Iterator[IntArray]:
+        """Yield the indices of the sequences of each batch of an epoch."""
+        if self.order is None or self.rng is None:
+            yield from self.in_order
             return
-        for positions in stratified_batches(
-            len(self.indices), self.steps, self.batch_size, self.rng
-        ):
-            yield self.gather(self.indices[positions])
+        for positions in self.order.epoch(self.rng):
+            yield self.indices[positions]
 
     def gather(self, indices: IntArray) -> Batch:
         """Return the sequences at `indices` as one batch."""
-        values, lengths, future = take(self.source, indices)
+        values, lengths, future = self._take(indices)
         y = known = None
         if self.classes is not None:
             y = self._tensor(self.classes[indices])
@@ -161,46 +215,3 @@ class Batches:
     def _scaled(self, values: FloatArray) -> FloatArray:
         scaled = self.scaler.apply(values)
         return self.scaler.limit(scaled) if self.limited else scaled
-
-
-def take(
-    source: Source | Futures, indices: IntArray
-) -> tuple[FloatArray, IntArray, FloatArray | None]:
-    """Return values, lengths, and the future if `source` has one."""
-    if isinstance(source, Futures):
-        return source.take_with_future(indices)
-    return *source.take(indices), None
-
-
-def stratified_batches(
-    n: int, batches: int, size: int, rng: np.random.Generator
-) -> Iterator[IntArray]:
-    """Distribute 0 … n-1 over batches of at most `size`, each of which is spread over the range.
-
-    If the batches are too small for all, a sample is distributed (see `sample`).
-
-    Examples
-    --------
-    >>> batches = list(stratified_batches(7, 3, 3, np.random.default_rng(0)))
-    >>> sorted(len(batch) for batch in batches)
-    [2, 2, 3]
-    """
-    drawn = sample(np.arange(n), batches * size, rng)
-    runs = -(-len(drawn) // batches)
-    table = np.arange(runs * batches).reshape(runs, batches)
-    for column in rng.permuted(table, axis=1).T:
-        yield drawn[column[column < len(drawn)]]
-
-
-def sample(indices: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-    """Draw `count` of `indices`, one of each of `count` equal parts; return all if they are fewer.
-
-    Examples
-    --------
-    >>> sample(np.arange(100), 4, np.random.default_rng(0)) // 25
-    array([0, 1, 2, 3])
-    """
-    if count >= len(indices):
-        return indices
-    edges = np.linspace(0, len(indices), count + 1).astype(np.int64)
-    return indices[rng.integers(edges[:-1], edges[1:])]

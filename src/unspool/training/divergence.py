@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool.errors import DivergedError, UnstableTrainingWarning
+from unspool.training.plain_state import by_weight, from_weights, tensors
 
 DIVERGENCE_FACTOR = (
     100.0  # a loss has diverged if it is this many times the loss of earlier weights
@@ -99,6 +100,28 @@ class DivergenceRecovery:
             stacklevel=4,
         )
         return True
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps; the initial weights are computed again."""
+        last = None
+        if self.last is not self.initial:
+            weights, of_optimizer = self.last
+            last = {"weights": weights, "optimizer": by_weight(of_optimizer)}
+        return {
+            "last": last,
+            "reference_losses": self.reference_losses,
+            "recoveries_left": self.recoveries_left,
+            "attempts": self.attempts,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state` of a checkpoint."""
+        last = state["last"]
+        if last is not None:
+            like = self.model.state_dict()
+            self.last = tensors(last["weights"], like), from_weights(last["optimizer"])
+        self.reference_losses = dict(state["reference_losses"])
+        self.recoveries_left, self.attempts = state["recoveries_left"], state["attempts"]
 
     def _restore(self) -> None:
         """Load the last good weights, or the initial ones, and halve the learning rate."""

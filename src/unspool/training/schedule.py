@@ -1,12 +1,13 @@
 """Number of epochs, patience, and learning rate schedule."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from unspool.training.callbacks import Callback
+from unspool.training.callbacks import Callback, Step
 from unspool.training.history import History
 
 MIN_UPDATES = 1500  # minimum number of optimizer steps with `epochs="auto"`
@@ -64,12 +65,23 @@ class WarmupCosine(Callback):
         self.done, self.updates = 0, epochs * batches
         self._multiply(rate_factor(0, self.updates))
 
-    def on_batch_end(self) -> None:
+    def on_batch_end(self, step: Step) -> None:
         """Set the learning rate of the next step."""
         self.done += 1
         if self.done < self.updates:
             last = rate_factor(self.done - 1, self.updates)
             self._multiply(rate_factor(self.done, self.updates) / last)
+
+    def state(self) -> dict[str, Any]:
+        """Return the number of steps that are done, and of all."""
+        return {"done": self.done, "updates": self.updates}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue after these steps; with another number of all steps the rate changes."""
+        self.done, updates = state["done"], state["updates"]
+        if updates != self.updates:
+            before = rate_factor(min(self.done, updates - 1), updates)
+            self._multiply(rate_factor(min(self.done, self.updates - 1), self.updates) / before)
 
     def _multiply(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
@@ -108,6 +120,14 @@ class ReduceOnPlateau(Callback):
             for group in self.optimizer.param_groups:
                 group["lr"] *= self.factor
         return False
+
+    def state(self) -> dict[str, Any]:
+        """Return the lowest loss, and the number of epochs since."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue with the lowest loss, and the number of epochs since."""
+        self.best, self.waited = state["best"], state["waited"]
 
 
 def rate_factor(update: int, updates: int) -> float:
