@@ -16,9 +16,13 @@ class InBlocks:
     """
 
     def __init__(self, source, edges):
-        self.source, self.blocks = source, np.asarray(edges)
+        self.source, self.edges = source, np.asarray(edges)
         self.loaded = []  # edges of the blocks that were read
         self.taken = []  # numbers of the sequences that were read one by one
+
+    @property
+    def blocks(self):
+        return self.edges
 
     def __getattr__(self, name):
         return getattr(self.source, name)

@@ -129,4 +129,5 @@ class FileData:
         """What estimators read: `source`, or images (N, H, W, C)."""
         if self.image_shape is None or isinstance(self.source, Windows):
             return self.source
-        return self.source.values.reshape(len(self.source), *self.image_shape)
+        images: npt.NDArray[Any] = self.source.values.reshape(len(self.source), *self.image_shape)
+        return images

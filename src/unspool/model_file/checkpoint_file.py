@@ -86,6 +86,8 @@ def read_checkpoint(
                 f"{header['versions']['unspool']}."
             )
         return facts, decoded(header["state"], arrays), header["versions"]
+    except InputError:  # another kind of file
+        raise
     except ModelFileError as error:
         raise ModelFileError(
             f"The checkpoint cannot be used. {error} Give another `checkpoint`, or remove a "
