@@ -85,6 +85,16 @@ class Futures:
         """Whether a value of the sequences or of the futures is missing."""
         return self.source.has_missing or (self.future is not None and np.isnan(self.future).any())
 
+    @property
+    def blocks(self) -> IntArray | None:
+        """Edges of runs of sequences that are read together; None if they are in memory."""
+        return self.source.blocks
+
+    def load(self, start: int, stop: int) -> "Futures":
+        """Read the sequences from number `start` to `stop` into memory, with their futures."""
+        future = None if self.future is None else self.future[start:stop]
+        return self._with(self.source.load(start, stop), future)
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -162,8 +172,11 @@ class Futures:
     def __getitem__(self, mask: npt.NDArray[np.bool_]) -> "Futures":
         """Return the sequences in a boolean mask (N,), with their futures."""
         future = None if self.future is None else self.future[mask]
+        return self._with(self.source[mask], future)
+
+    def _with(self, source: Source, future: npt.NDArray[np.floating] | None) -> "Futures":
         return Futures(
-            self.source[mask],
+            source,
             self.horizon,
             future,
             holds=self.holds,

@@ -87,10 +87,13 @@ class BatchRunner:
                 lengths = source.lengths_of(order)
                 order, longest = order[np.argsort(lengths, kind="stable")], int(lengths.max())
             count = size or self.batch_size(longest)
-            batches = Batches(source, self.scaler, order, count, self.device, limited=False)
-            for first, batch in zip(range(0, len(order), count), batches, strict=True):
+            sizes = None if size else self.batch_sizes
+            batches = Batches(
+                source, self.scaler, order, count, self.device, limited=False, sizes=sizes
+            )
+            for indices, batch in zip(batches.in_order, batches, strict=True):
                 read = self._read(batch)
-                yield order[first : first + count], batch, self.output(len(batch.x), compute, read)
+                yield indices, batch, self.output(len(batch.x), compute, read)
 
     def pieces(
         self, source: Source | Futures, size: int | None = None
