@@ -255,8 +255,8 @@ def test_kernels_strides_and_pools_may_differ_between_convolutions():
     with pytest.raises(InputError) as caught:
         make(filters=(4, 3, 2), strides=(2, 1)).fit(X)
     assert str(caught.value) == (
-        "`strides` has 2 numbers, but `filters` has 3 convolutions; give one number for all of "
-        "them, or one for each."
+        "`strides` has 2 numbers, but `filters` has 3; give one number for all convolutions, or "
+        "one for each."
     )
 
 

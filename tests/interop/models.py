@@ -66,6 +66,11 @@ AUTOENCODERS = {
     "composite, patches": lstm("reversed_input", patch_size=3, horizon=4),
     "composite, patches, repeat": lstm(patch_size=3, horizon=4),
     "loss by feature": lstm(loss={0: "mae", 1: "huber"}),
+    "convolutions": lstm(conv_filters=(3, 4), conv_kernel_size=(4, 3), conv_pool_size=(2, 1)),
+    "convolutions, causal, pooled": lstm(
+        pooling="all", n_kernels=10, conv_filters=(3,), conv_padding="causal", conv_pool_size=3
+    ),
+    "convolutions, unpadded": lstm("state", conv_filters=(3,), conv_padding="valid"),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
     "ReLU code": lstm(code_activation="relu", units=3),

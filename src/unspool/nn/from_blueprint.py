@@ -53,6 +53,7 @@ def build_encoder(
             pooling=part.pooling,
             kernels=part.kernels,
             patch_size=part.patch_size,
+            convolutions=part.convolutions,
             normalization=part.normalization,
             variational=part.variational,
             missing=part.missing,

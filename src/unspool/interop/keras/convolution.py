@@ -30,6 +30,7 @@ from unspool.interop.keras.reading_convolutions import (
     Conv,
     common_kernel,
     fitted_in,
+    one_or_each,
     read_conv,
     read_pool,
     read_up,
@@ -436,17 +437,12 @@ def _parameters(
     transposed = any(conv.transposed for conv in decoder)
     return {
         "filters": tuple(len(layer.bias) for layer in encoder),
-        "kernel_size": _one_or_each(kernels),
-        "strides": _one_or_each([layer.stride[0] for layer in encoder]),
-        "pool_size": _one_or_each([size for size, _ in pools]),
+        "kernel_size": one_or_each(kernels),
+        "strides": one_or_each([layer.stride[0] for layer in encoder]),
+        "pool_size": one_or_each([size for size, _ in pools]),
         "upsampling": "transposed" if transposed else "nearest",
         "activation": common_activation(encoder, "convolutions of the encoder", "relu"),
     }
-
-
-def _one_or_each(sizes: list[int]) -> int | tuple[int, ...]:
-    """Return the number that all convolutions share, or the number of each."""
-    return tuple(sizes) if len({*sizes}) > 1 else sizes[0]
 
 
 def _weights(prefix: str, layers: list[Conv]) -> dict[str, Array]:
