@@ -1,7 +1,6 @@
 """Shuffled batches of sequences that are read from a file in blocks of neighbours."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -145,8 +144,7 @@ class Blocks:
     """
 
     def __init__(self, source: Source | Futures, edges: IntArray) -> None:
-        self.source: Any = source
-        self.edges = edges
+        self.source, self.edges = source, edges
         self.values = _sizes(source, self.edges)  # number of values of each block
         self.held: dict[int, Source | Futures | None] = {}
 
