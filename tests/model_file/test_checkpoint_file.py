@@ -72,14 +72,19 @@ def test_damaged_files_are_refused(path):
     blob, rng, whole = path.read_bytes(), np.random.default_rng(0), read_checkpoint(path)
     for damage, spoilt in [*cuts(blob, rng), *flips(blob, rng)]:
         path.write_bytes(spoilt)
-        try:
-            read = read_checkpoint(path)
-        except (ModelFileError, InputError) as error:
-            assert str(path) in str(error), damage
-            assert "another `checkpoint`" in str(error), damage
+        answer = read_or_refusal(path)
+        if damage == "the padding":
+            assert answer == repr(whole)
         else:
-            assert damage == "the padding"
-            assert repr(read) == repr(whole)
+            assert str(path) in answer, damage
+            assert "another `checkpoint`" in answer, damage
+
+
+def read_or_refusal(path):
+    try:
+        return repr(read_checkpoint(path))
+    except (ModelFileError, InputError) as error:
+        return str(error)
 
 
 def test_a_file_of_another_checkpoint_version_is_refused(path, monkeypatch):
