@@ -334,6 +334,22 @@ AUTOENCODERS = {
         lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, activation="gelu", **QUICK),
         RAGGED,
     ),
+    **{
+        f"strided {name}, {upsampling}": Case(
+            lambda upsampling=upsampling: ConvAutoencoder(
+                None,
+                filters=(3, 2),
+                kernel_size=(4, 3),
+                strides=2,
+                pool_size=(1, 2),
+                upsampling=upsampling,
+                **QUICK,
+            ),
+            X,
+        )
+        for name, X in (("images", images()), ("sequences", RAGGED))
+        for upsampling in ("nearest", "transposed")
+    },
     "convolved, softmax": Case(
         lambda: ConvAutoencoder(4, filters=(3,), pool_size=1, activation="softmax", **QUICK),
         RAGGED,

@@ -85,6 +85,12 @@ def plans():
     ):
         sizes = {"filters": filters, "kernel_size": kernel, "pool_size": pool}
         yield "ConvAutoencoder", {"latent_dim": latent, **sizes, **code}, facts
+        more = {"strides": pool, "pool_size": 1, "upsampling": "transposed"}
+        yield "ConvAutoencoder", {"latent_dim": latent, **sizes, **more}, facts
+    for facts, upsampling in product((SEQUENCES, IMAGES), ("nearest", "transposed")):
+        each = {"kernel_size": (2, 5, 3), "strides": (1, 2, 3), "pool_size": (2, 2, 1)}
+        given = {"filters": (2, 3, 4), "upsampling": upsampling, **each}
+        yield "ConvAutoencoder", {"latent_dim": 5, **given}, facts
 
 
 def planned(name, given, facts):

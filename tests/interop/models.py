@@ -94,10 +94,16 @@ AUTOENCODERS = {
     "stacked": StackedAutoencoder(3, hidden_units=(6,), inner_output_activation="sigmoid"),
     "sequences": conv(),
     "sequences, a pool that does not fit": conv(kernel_size=4, pool_size=4, activation="gelu"),
+    "sequences, strides": conv(strides=2, pool_size=1, kernel_size=7, upsampling="transposed"),
+    "sequences, a stride that does not fit": conv(
+        strides=(3, 1), pool_size=(1, 2), kernel_size=(2, 5), upsampling="transposed"
+    ),
     "sequences, one map": conv(filters=(3,), pool_size=1, latent_dim=None),
 }
 IMAGES = {
     "colours": conv(image_shape=(3, 5, 2), filters=(3, 4, 5), output_activation="softmax"),
+    "strides": conv(image_shape=(5, 4, 2), strides=2, pool_size=1, upsampling="transposed"),
+    "strides, repeated pixels": conv(image_shape=(5, 4, 2), strides=(2, 1), pool_size=(2, 1)),
     "softmax inside": conv(image_shape=(3, 3, 2), activation="softmax", kernel_size=2),
     "variational": conv(image_shape=(3, 3, 2), latent_dim=None, kl_weight=0.1),
 }

@@ -259,7 +259,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             *(up(4, 7, strides=2, **SAME), drop(), up(8, 7, strides=2, **SAME)),
             up(F, 7, padding="same"),
         ),
-        refused="Conv1DTranspose",
     ),
     "LSTM classifier of activities": Architecture(
         chain(lstm(10), drop(0.5), dense(8, "relu"), dense(5, "softmax")), "classify"
@@ -328,7 +327,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             conv2(1, padding="same", activation="sigmoid"),
             shape=IMAGE,
         ),
-        refused="Conv2DTranspose",
     ),
     "convolutions, batch normalization and average (classification of Keras's examples)": (
         Architecture(

@@ -341,6 +341,11 @@ def futures_of(configuration: Configuration, n: int) -> Any:
 
 def train(configuration: Configuration, **parameters: Any) -> Any:
     """Fit a model of this configuration for an epoch of two steps."""
+    return fit(configuration.make(**parameters), configuration, training_data(configuration))
+
+
+def training_data(configuration: Configuration) -> Any:
+    """Return eight sequences, rows or images to fit a model of this configuration on."""
     rng = np.random.default_rng(0)
     n, longer = 8, configuration.horizon  # fit cuts the steps of the forecast off
     X = data_of(configuration, rng, n, np.array([STEPS, STEPS, 4, 6, 5, 3, 6, 4]))
@@ -350,7 +355,7 @@ def train(configuration: Configuration, **parameters: Any) -> Any:
         )
         lengths = np.array([6, 6, 4, 5, 2, 6, 1, 6]) + longer
         X = more[:, :, 0] if configuration.form == "table" else Sequences(more, lengths)
-    return fit(configuration.make(**parameters), configuration, X)
+    return X
 
 
 def fit(model: Any, configuration: Configuration, X: Any, **arguments: Any) -> Any:

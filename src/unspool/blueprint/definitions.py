@@ -15,7 +15,7 @@ from unspool._durations import gap_complaint
 from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
-from unspool.blueprint import models, relations
+from unspool.blueprint import convolution_relations, models, relations
 from unspool.blueprint.parts import Blueprint
 from unspool.blueprint.rules import (
     Definition,
@@ -29,6 +29,7 @@ from unspool.blueprint.rules import (
     seed,
     size,
     size_of_layers,
+    sizes,
     some_of,
     steps_or_duration,
     true_or_false,
@@ -196,17 +197,24 @@ CONV_AUTOENCODER = Definition(
         **LOSS,
         **MISSING,
         "latent_dim": size(none=True),
-        "filters": Rule("list of int of at least 1", relations.check_filters),
-        "kernel_size": size(),
-        "pool_size": size(),
+        "filters": Rule("list of int of at least 1", convolution_relations.check_filters),
+        "kernel_size": sizes(),
+        "strides": sizes(),
+        "pool_size": sizes(),
+        "upsampling": one_of(names(_types.UpsamplingName)),
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
-        "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "image_shape": Rule("(H, W), (H, W, C) or None", convolution_relations.check_image_shape),
         "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER),
+    relations=(
+        *relations.LOSSES,
+        *relations.NORMALIZED,
+        *relations.OPTIMIZER,
+        *convolution_relations.CONVOLUTIONS,
+    ),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

@@ -230,15 +230,6 @@ def patches_of(steps: int, patch_size: int) -> int:
     return -(-steps // patch_size)
 
 
-def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Return the sizes of an image of `shape` and after each of `times` poolings."""
-    found = [shape]
-    for _ in range(times):
-        height, width = found[-1]
-        found.append((-(-height // pool[0]), -(-width // pool[1])))
-    return found
-
-
 def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:
     """Yield the names and shapes of the weights of a linear layer."""
     yield f"{prefix}weight", (outputs, inputs)

@@ -15,6 +15,7 @@ from unspool._types import (
 )
 from unspool.blueprint.activations import Activation, activation_for
 from unspool.blueprint.code_relations import starts_from_state
+from unspool.blueprint.convolutions import Convolutions
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -22,8 +23,8 @@ from unspool.blueprint.layers import (
     Head,
     Kernels,
     Layers,
+    Size,
     patches_of,
-    sizes,
     units_of_layers,
 )
 from unspool.blueprint.parts import (
@@ -250,15 +251,27 @@ def _feedforward(
 
 def conv(p: Parameters, facts: Facts) -> Blueprint:
     """Return the blueprint of a `ConvAutoencoder`."""
-    image = facts.image_shape
+    image, filters = facts.image_shape, tuple(p["filters"])
     shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
-    kernel = (p["kernel_size"], p["kernel_size"] if image else 1)
-    pool = (p["pool_size"], p["pool_size"] if image else 1)
-    filters = tuple(p["filters"])
-    height, width = sizes(shape, pool, len(filters))[-1]
-    latent_dim = p["latent_dim"] or height * width * filters[-1]
-    how = shape, filters, kernel, pool, p["activation"]
-    variational = p["kl_weight"] is not None
-    encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
-    decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, _output_activation(p, facts))
+
+    def for_each(name: str) -> tuple[Size, ...]:
+        given = p[name]
+        each = given if isinstance(given, (list, tuple)) else [given] * len(filters)
+        return tuple((size, size if image else 1) for size in each)
+
+    layers = Convolutions(
+        shape, filters, for_each("kernel_size"), for_each("strides"), for_each("pool_size")
+    )
+    latent_dim, activation = p["latent_dim"] or layers.flat, p["activation"]
+    encoder = ConvEncoder(
+        facts.n_features, latent_dim, layers, activation, p["kl_weight"] is not None, masks(p)
+    )
+    decoder = ConvDecoder(
+        facts.n_outputs,
+        latent_dim,
+        layers,
+        p["upsampling"] == "transposed",
+        activation,
+        _output_activation(p, facts),
+    )
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)

@@ -133,6 +133,22 @@ def size_of_layers() -> Rule:
     return Rule("int or sequence of int of at least 1, or None", check)
 
 
+def sizes() -> Rule:
+    """Accept a size for all convolutions, or a list with the size of each."""
+
+    def check(name: str, value: Any) -> list[Complaint]:
+        if isinstance(value, (list, tuple)) and value:
+            return _checks.wholes(name, value, 1)
+        if _checks.whole(name, value, 1, most=math.inf) is None:
+            return []
+        return [
+            f"`{name}` must be a whole number of at least 1, or a list with one for each "
+            f"convolution, got {_checks.shown(value)}."
+        ]
+
+    return Rule("int or sequence of int of at least 1", check)
+
+
 def wholes(least: int, *, none: bool = False) -> Rule:
     """Accept a list of whole numbers of at least `least`."""
 

@@ -13,10 +13,11 @@ from unspool.data.forms import InputForm
 from unspool.data.frames import is_frame
 from unspool.data.futures import as_future
 from unspool.data.sequences import FloatArray
+from unspool.data.stored import Stored, Values
 from unspool.errors import InputError
 
 
-def note_columns(estimator: Any, X: Any, values: FloatArray) -> None:
+def note_columns(estimator: Any, X: Any, values: Values) -> None:
     """Set ``n_features_in_`` and ``feature_names_in_`` to the columns of a table.
 
     Parameters
@@ -29,7 +30,7 @@ def note_columns(estimator: Any, X: Any, values: FloatArray) -> None:
     _validate(estimator, X, values, reset=True)
 
 
-def check_columns(estimator: Any, X: Any, values: FloatArray, *, rows_are_sequences: bool) -> None:
+def check_columns(estimator: Any, X: Any, values: Values, *, rows_are_sequences: bool) -> None:
     """Compare number and names of the columns of a table with those that `fit` saw.
 
     Parameters
@@ -155,9 +156,12 @@ def check_container(estimator: Any, X: Any) -> None:
         )
 
 
-def _validate(estimator: Any, X: Any, values: FloatArray, *, reset: bool, hint: str = "") -> None:
+def _validate(estimator: Any, X: Any, values: Values, *, reset: bool, hint: str = "") -> None:
+    given = X if is_frame(X) else values
+    if isinstance(given, Stored):  # its first row has the same columns
+        given = given[:1] if given.names is None else _named(given[:1], given.names)
     with messages_of_sklearn(hint):
-        validate_data(estimator, X if is_frame(X) else values, reset=reset, skip_check_array=True)
+        validate_data(estimator, given, reset=reset, skip_check_array=True)
 
 
 @contextmanager
@@ -169,3 +173,10 @@ def messages_of_sklearn(hint: str = "") -> Iterator[None]:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}{hint}") from None
+
+
+def _named(values: FloatArray, names: tuple[str, ...]) -> Any:
+    """Return rows of a table with the names of its columns."""
+    import pyarrow as pa
+
+    return pa.table(dict(zip(names, values.T, strict=True)))

@@ -26,7 +26,9 @@ LATER_PARAMETERS: Mapping[str, Any] = {
     "plateau_factor": 0.1,
     "plateau_patience": 10,
     "recurrent_dropout": 0.0,
+    "strides": 1,
     "targets": None,
+    "upsampling": "nearest",
     "warm_start": False,
     "weight_decay": None,
 }

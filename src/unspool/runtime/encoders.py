@@ -141,17 +141,19 @@ class ConvEncoder(Encoder):
         super().__init__(part, weights)
         self.part, self.activation = part, ACTIVATIONS[part.activation]
         self.convolutions = [
-            Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
-            for i in range(len(part.filters))
+            Convolution(
+                weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"], stride
+            )
+            for i, stride in enumerate(part.layers.strides)
         ]
         self.width = max(convolution.width for convolution in self.convolutions)
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return the last feature map, flattened, (B, S)."""
         whole = padded_to(self.part.max_steps, self.marked(x))
-        images = whole.reshape(len(x), *self.part.shape, -1)
-        for convolution in self.convolutions:
-            images = pool(self.activation(convolution(images)), self.part.pool)
+        images = whole.reshape(len(x), *self.part.layers.shape, -1)
+        for convolution, size in zip(self.convolutions, self.part.layers.pools, strict=True):
+            images = pool(self.activation(convolution(images)), size)
         return images.reshape(len(images), -1)
 
 

@@ -22,7 +22,8 @@ from unspool.blueprint import (
 )
 from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CellKind
-from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
+from unspool.blueprint.convolutions import shrunk
+from unspool.blueprint.layers import VARIANCE_FLOOR, Size
 from unspool.blueprint.parts import code_activation, projects
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
@@ -191,22 +192,29 @@ class LayerWriter:
 
     def _convolutions(self, part: ConvEncoder, x: Any) -> Any:
         """Make a convolutional encoder, whose last map is flattened."""
-        image = len(x.shape) == 4
-        for depth, shape in enumerate(sizes(part.shape, part.pool, len(part.filters))[:-1]):
-            name = f"encoder.convolutions.{depth}"
-            x = self._convolution(name, x, part.activation)
-            x = self._pool(x, shape, part.pool, image=image)
+        image, layers = len(x.shape) == 4, part.layers
+        for depth, stride in enumerate(layers.strides):
+            x = self._convolution(f"encoder.convolutions.{depth}", x, part.activation, stride)
+            pooled = shrunk(layers.sizes[depth], stride)
+            x = self._pool(x, pooled, layers.pools[depth], image=image)
         return self.layers.Flatten()(x)
 
-    def _convolution(self, name: str, x: Any, activation: str) -> Any:
+    def _convolution(
+        self,
+        name: str,
+        x: Any,
+        activation: str,
+        stride: Size = (1, 1),
+        *,
+        transposed: bool = False,
+    ) -> Any:
         """Make a convolution of images, or of sequences."""
-        weight = self.weights[f"{name}.weight"]
-        kernel = weight.transpose(2, 3, 1, 0)
-        make = self.layers.Conv2D
-        if len(x.shape) == 3:
-            kernel, make = kernel[:, 0], self.layers.Conv1D
-        size = kernel.shape[:-2]
-        layer = make(len(weight), size, padding="same", activation=activation)
+        weight, axes = self.weights[f"{name}.weight"], len(x.shape) - 2
+        kernel = weight.transpose(2, 3, 0, 1) if transposed else weight.transpose(2, 3, 1, 0)
+        kernel = kernel if axes == 2 else kernel[:, 0]
+        make = getattr(self.layers, f"Conv{axes}D{'Transpose' if transposed else ''}")
+        size, strides = kernel.shape[:axes], stride[:axes]
+        layer = make(len(weight), size, strides, padding="same", activation=activation)
         return self._with(layer, [kernel, self.weights[f"{name}.bias"]], x)
 
     def _pool(self, x: Any, shape: Size, pool: Size, *, image: bool) -> Any:
@@ -232,20 +240,21 @@ class LayerWriter:
             code = self.dense(f"{prefix}start", code, part.activation)
         *shape, filters = part.map_shape
         x = self.layers.Reshape((*shape[:axes], filters))(code)
-        larger = sizes(part.shape, part.pool, len(part.filters))[-2::-1]
         upsample = self.layers.UpSampling2D if image else self.layers.UpSampling1D
         crop = self.layers.Cropping2D if image else self.layers.Cropping1D
-        for depth in range(len(larger) + 1):
-            if depth and part.pool != (1, 1):
-                x = upsample(part.pool if image else part.pool[0])(x)
-            last = depth == len(larger)
-            activation = part.output_activation if last else part.activation
+        *_, last = layers = part.convolutions
+        for depth, layer in enumerate(layers):
+            if layer.up != (1, 1) and not layer.transposed:
+                x = upsample(layer.up if image else layer.up[0])(x)
+            activation = part.output_activation if layer is last else part.activation
             name = activation if isinstance(activation, str) else "linear"
-            x = self._convolution(f"{prefix}convolutions.{depth}", x, name)
+            stride = layer.up if layer.transposed else (1, 1)
+            stem = f"{prefix}convolutions.{depth}"
+            x = self._convolution(stem, x, name, stride, transposed=layer.transposed)
             if not isinstance(activation, str):
                 x = self.activate(activation, x)
-            surplus = [a - b for a, b in zip(x.shape[1:-1], larger[depth - 1], strict=False)]
-            if depth and any(surplus):
+            surplus = [a - b for a, b in zip(x.shape[1:-1], layer.size, strict=False)]
+            if any(surplus):
                 cropping = tuple((0, count) for count in surplus)
                 x = crop(cropping if image else cropping[0])(x)
         return x
