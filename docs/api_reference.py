@@ -240,6 +240,7 @@ SECTIONS = (
             "CheckpointWarning",
             "NoBetterThanMeanWarning",
             "UnstableTrainingWarning",
+            "InterruptedWarning",
             "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",

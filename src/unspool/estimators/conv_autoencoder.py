@@ -223,6 +223,8 @@ callable, default "mse"
         in front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     image_shape_ : tuple of int or None
         Shape (H, W, C) of the images that `fit` saw; None for sequences.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

@@ -330,6 +330,8 @@ callable, default "mse"
         the loss, if there are several ("reconstruction_loss", "forecast_loss", "code_l1",
         "divergence", "contrastive_loss"), with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

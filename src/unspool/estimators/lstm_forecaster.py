@@ -325,6 +325,8 @@ callable, default "mse"
         `quantiles`, "forecast_loss" is the `loss`, "quantiles_loss" the mean pinball loss [5]_, and
         "loss" their sum; each has a list with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

@@ -110,7 +110,7 @@ class ReadsTrainingData(FittedModel):
             groups=data.groups,
             future=0 if self._y_ndim is None else self.horizon_,
         )
-        if not data.whole.lengths_of(training).any():
+        if not data.whole.min_length and not data.whole.lengths_of(training).any():
             raise InputError(
                 f"`validation_split` {self.validation_split} leaves no step to train on, because "
                 "all sequences except those held out are empty; remove the empty ones."

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
+from unspool.nn.dense import Sigmoid
 from unspool.nn.dropout import Dropout
 from unspool.nn.lstm_decoder import LSTMDecoder
 from unspool.nn.lstm_encoder import LSTMEncoder
@@ -23,7 +24,7 @@ ACTIVATIONS: Mapping[type[nn.Module], fused.DenseActivation] = {
     nn.Identity: "linear",
     nn.ReLU: "relu",
     nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
+    Sigmoid: "sigmoid",
 }
 DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
