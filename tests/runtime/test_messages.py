@@ -6,7 +6,14 @@ import pytest
 import torch
 
 import unspool
-from unspool import AnomalyDetector, DenseAutoencoder, LSTMAutoencoder, LSTMForecaster, plots, runtime
+from unspool import (
+    AnomalyDetector,
+    DenseAutoencoder,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    plots,
+    runtime,
+)
 from unspool.errors import InputError
 from unspool.evaluation import labels_from_windows
 from unspool.lstm import BACKENDS, Call, choose, convolutions
