@@ -158,6 +158,35 @@ def test_an_output_in_parts_has_the_bytes_of_one_that_is_written_at_once(
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "encode windows",
+        "impute windows",
+        "score features of windows",
+        "score forecasts",
+        "forecast after every window",
+    ],
+)
+def test_data_that_are_read_in_pieces_give_the_same_output(
+    run, models, machines, name, tmp_path, in_parts
+):
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    data = tmp_path / "machines.parquet"
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(machines), data, row_group_size=13)
+    command, model, _, options = CALLS[name]
+    for stream in (False, True):
+        if stream:
+            in_parts()
+        path, how = tmp_path / f"{stream}.csv", "--stream" if stream else "--no-stream"
+        done = run(command, models[model], data, "-o", path, *options, how)
+        assert done.code == 0, done.err
+    assert "values are read in pieces" in done.err
+    assert (tmp_path / "True.csv").read_bytes() == (tmp_path / "False.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
     ("name", "ending"),
     [
         ("encode windows", "csv"),

@@ -285,6 +285,19 @@ def test_a_checkpoint_of_another_fit_is_refused_with_the_difference(
     assert path.read_bytes() == written
 
 
+@pytest.mark.parametrize(
+    "windows",
+    [Windows(SERIES, 8, 2)[1:], Windows(SERIES, 8, 2)[::-1], Windows(SERIES, 7, 2)[:42]],
+    ids=["later", "another order", "shorter"],
+)
+def test_a_checkpoint_of_other_windows_of_the_same_series_is_refused(windows, tmp_path):
+    path, given = tmp_path / "fit.checkpoint", {"epochs": 1, "validation_split": 0.0}
+    of_fit = Windows(SERIES, 8, 2)
+    lstm(**given).fit(of_fit if len(windows) == 42 else of_fit[:-1], checkpoint=path)
+    with pytest.raises(InputError, match="the sequences have other values or lengths"):
+        lstm(**given).fit(windows, checkpoint=path)
+
+
 def test_a_checkpoint_of_another_start_is_refused(tmp_path):
     path, start = tmp_path / "fit.checkpoint", lstm(epochs=1).fit(X)
     lstm(epochs=1).fit(X, checkpoint=path)
@@ -301,6 +314,15 @@ def test_a_checkpoint_of_other_labels_or_another_encoder_is_refused(tmp_path):
         classifier(lstm().fit(X), epochs=1).fit(X, LABELS[::-1], checkpoint=path)
     with pytest.raises(InputError, match="was 0 and is 1 now; training started from weights with"):
         classifier(other, epochs=1).fit(X, LABELS, checkpoint=path)
+
+
+def test_a_checkpoint_of_a_classifier_with_another_start_is_refused(tmp_path):
+    path, model = tmp_path / "fit.checkpoint", lstm().fit(X)
+    given = {"epochs": 1, "random_state": None}
+    start = classifier(model, **given).fit(X, LABELS)
+    classifier(model, **given).fit(X, LABELS, initial=start, checkpoint=path)
+    with pytest.raises(InputError, match=r"and starts from weights with the checksum .* now"):
+        classifier(model, **given).fit(X, LABELS, checkpoint=path)
 
 
 def test_a_checkpoint_of_another_class_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from unspool.cli.options import say
 from unspool.data.convert import Source
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
-from unspool.io.file_data import FileData
+from unspool.io.file_data import FileData, OnDemand
 from unspool.io.time_output import OutputTimes, order_of
 from unspool.io.time_steps import UNUSUAL, usual_step
 
@@ -108,8 +108,11 @@ def window_columns(loaded: FileData, start: int, stop: int) -> dict[str, Any]:
 
     `start` and `time` are as the file wrote them.
     """
-    columns: dict[str, Any] = {name: one[start:stop] for name, one in loaded.index.items()}
     source, format = loaded.source, loaded.time_format
+    if isinstance(source, Windows) and isinstance(loaded.index, OnDemand):
+        columns = _of_windows(loaded, source, np.arange(start, stop))
+    else:
+        columns = {name: one[start:stop] for name, one in loaded.index.items()}
     if not isinstance(source, Windows) or loaded.rows is None:
         if format is not None and "time" in columns:
             rows = np.arange(start, stop)
@@ -121,6 +124,28 @@ def window_columns(loaded: FileData, start: int, stop: int) -> dict[str, Any]:
         values = columns["start"] if "time" in loaded.steps else None
         columns["start"] = OutputTimes(format, values, rows)
     return columns
+
+
+def _of_windows(loaded: FileData, source: Windows, indices: IntArray) -> dict[str, Any]:
+    """Return columns of some windows, of a file that is not in memory."""
+    owner, start = source.place(indices)
+    found: dict[str, Any] = {}
+    for name in loaded.index:
+        if name == "id":
+            found[name] = np.asarray(loaded.series_ids)[owner]
+        elif name == "start":
+            times = loaded.steps.get("time")
+            found[name] = start if times is None else _at(times, owner, start)
+        else:
+            found[name] = _at(loaded.steps[name], owner, source.ends_of(indices) - 1)
+    return found
+
+
+def _at(columns: list[Column], owner: IntArray, steps: IntArray) -> Column:
+    """Return the values at steps of series, which are in runs of one series."""
+    edges = np.r_[0, np.flatnonzero(owner[1:] != owner[:-1]) + 1, len(owner)]
+    parts = [columns[owner[a]][steps[a:b]] for a, b in itertools.pairwise(edges.tolist())]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def window_order(loaded: FileData) -> IntArray | None:
@@ -225,9 +250,7 @@ def times_at(
 def row_of_starts(source: Windows, rows: list[IntArray], indices: IntArray) -> IntArray:
     """Return the row of the file of the first step of windows."""
     owner, start = source.place(indices)
-    edges = np.r_[0, np.flatnonzero(owner[1:] != owner[:-1]) + 1, len(owner)]
-    parts = [rows[owner[a]][start[a:b]] for a, b in itertools.pairwise(edges.tolist())]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return _at(rows, owner, start)
 
 
 def empty_rows(values: Column) -> int:

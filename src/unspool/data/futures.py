@@ -10,6 +10,7 @@ from unspool.data.convert import Source, plain
 from unspool.data.frames import is_frame, labels_of, names_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
+from unspool.data.stored import Stored
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -261,3 +262,11 @@ def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
                 "Expected futures of one length in `y`, got different lengths; cut them to one."
             )
     return as_floats(y, "`y`")
+
+
+def is_stored(source: Source | Futures) -> bool:
+    """Return whether values of sequences are read from a file when they are needed."""
+    whole = source.source if isinstance(source, Futures) else source
+    if isinstance(whole, Windows):
+        return any(isinstance(one, Stored) for one in whole.series)
+    return isinstance(whole.values, Stored)

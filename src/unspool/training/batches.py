@@ -133,8 +133,8 @@ class Batches:
         n = len(indices)
         self._take: Callable[[IntArray], Taken] = partial(take, source)
         self.order: MixedOrder | LengthOrder | BlockOrder | None = None
-        edges = getattr(source, "blocks", None)  # None: the sequences are in memory
-        if rng is not None and edges is not None:
+        edges = None if rng is None else source.blocks  # None if the sequences are in memory
+        if edges is not None:
             blocks, self.indices = Blocks(source, edges), np.sort(indices)
             self.order = BlockOrder(blocks, self.indices, batch_size, steps)
             self._take = blocks.take

@@ -138,7 +138,8 @@ class Checkpoint:
 
     def seeds(self, drawn: list[int]) -> list[int]:
         """Return the seeds that the fit began with; at its beginning, those just `drawn`."""
-        return list(self._fit.setdefault("seeds", drawn))
+        kept: list[int] = self._fit.setdefault("seeds", drawn)
+        return kept if len(kept) == len(drawn) else drawn  # of another fit, which is refused later
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
