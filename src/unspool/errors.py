@@ -53,10 +53,11 @@ class ModelFileError(UnspoolError, ValueError):
 
 
 class DivergedError(UnspoolError, ArithmeticError):
-    """Raised by `fit` if the loss is infinite or NaN, and earlier weights diverge too.
+    """Raised by `fit` if the loss is infinite, NaN or far too large, and earlier weights diverge too.
 
-    Lower `learning_rate`, set `global_clipnorm`, or scale the data (`scaling`). If it happens
-    before the first step, the data contain values that are too large.
+    The message names the epoch, the batch, the parameter with the largest gradient and the first
+    weight that is not finite, and says what to change: usually to lower `learning_rate`, to set
+    `global_clipnorm`, or to scale the data (`scaling`).
 
     See Also
     --------
