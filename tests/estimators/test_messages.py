@@ -181,7 +181,9 @@ def test_what_is_wrong_is_said_in_full(name):
 
 def test_what_is_neither_a_series_nor_sequences_is_shown():
     found = detector(dense()).fit(SERIES)
-    with pytest.raises(InputError, match=r"^Expected a series as \(T, F\), a list of those, or seq"):
+    with pytest.raises(
+        InputError, match=r"^Expected a series as \(T, F\), a list of those, or seq"
+    ):
         found.detect(X[None])
 
 

@@ -225,6 +225,11 @@ def units_of_layers(units: int | Sequence[int], num_layers: int) -> tuple[int, .
     return tuple(units) if isinstance(units, Sequence) else (units,) * num_layers
 
 
+def for_each(size: int | Sequence[int], count: int) -> tuple[int, ...]:
+    """Return the size of each of `count` layers: one for all, or a sequence of sizes."""
+    return tuple(size) if isinstance(size, Sequence) else (size,) * count
+
+
 def patches_of(steps: int, patch_size: int) -> int:
     """Return the number of patches of a number of steps; the last one may be incomplete."""
     return -(-steps // patch_size)

@@ -36,9 +36,9 @@ def from_keras(
 ) -> "Estimator":
     """Import a Keras model as a fitted estimator that computes the same outputs.
 
-    The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
-    with strides or max pooling; its code; and a decoder for each output, with the layouts of the
-    estimators.
+    The model must consist of an encoder of LSTM or GRU layers, with or without convolutions before
+    them, of dense layers, or of convolutions with strides or max pooling; its code; and a decoder
+    for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
     bias. Layers that are linear maps at prediction, such as `BatchNormalization`, become part of
     the weights of a neighbouring layer. A layer or an option that unspool does not have is refused
