@@ -199,7 +199,16 @@ class StageCheckpoint:
         encoded(as_arrays(state), {})
 
     def write(self, state: Mapping[str, Any], epochs: int) -> None:
-        """Write the state of a training of `epochs` epochs; later stages will begin anew."""
+        """Write the state of a training of `epochs` epochs."""
+        self.keep(state, epochs)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        self.file.write()
+
+    def keep(self, state: Mapping[str, Any], epochs: int) -> None:
+        """Copy the state of a training of `epochs` epochs; later stages will begin anew."""
         stages = self.file.stages
         names = list(stages)
         if self.name in stages:
@@ -211,7 +220,6 @@ class StageCheckpoint:
             "epoch": len(state["series"].get("loss", [])),
             "epochs": epochs,
         }
-        self.file.write()
 
 
 def as_arrays(value: Any) -> Any:
