@@ -66,11 +66,11 @@ class DivergedError(UnspoolError, ArithmeticError):
 
 
 class CheckpointWarning(UserWarning):
-    """Issued by `fit` if a checkpoint is of little use.
+    """Issued by `fit` if a checkpoint cannot be written, or was written by other versions.
 
-    It cannot be written, for example because the disk is full: training goes on, and the last good
-    checkpoint stays. Or it was written with another version of unspool, PyTorch or NumPy: training
-    continues from it, but may end in other weights than an uninterrupted fit.
+    If it cannot be written, for example because the disk is full, training goes on, and the last
+    good checkpoint stays. If it was written with another version of unspool, PyTorch or NumPy,
+    training continues from it, but may end in other weights than an uninterrupted fit.
 
     See Also
     --------

@@ -142,6 +142,7 @@ class Training:
         self.order: Any = None  # state of the generator of the batches before the current epoch
         self.last: Batch | None = None  # batch of the last step
         self.stopped_by: list[str] = []  # classes of the callbacks that have stopped training
+        self.ended = False  # whether an epoch has ended in this run
         self.cut_short = False  # whether a signal has ended a pass over batches
         self.in_first = False  # whether it has ended the first epoch, whose steps are kept
 
@@ -158,17 +159,17 @@ class Training:
                     callback.on_train_end(self.model, self.history)
             self.model.eval()
             self._check_result()
+            if self.checkpoint is not None and self.ended:
+                self.checkpoint.flush()
             done = self.history.epochs
             progress = "in the first" if self.in_first else f"after {done}"
             self.interruption.end_stage(f"{progress} of {epochs} epochs", trained=done > 0)
 
     def _train_epochs(self, epochs: int) -> None:
-        """Train the epochs that are left, and write the state in the end."""
+        """Train the epochs that are left, and keep the state in the end."""
         if self.checkpoint is not None:
             self._resume(self.checkpoint, epochs)
-        trains = False
         while self.history.epochs < epochs and not self.stopped_by and not self._interrupted:
-            trains = True
             if not (self._train_epoch(epochs) and self._validate()):
                 self._leave_epoch(epochs)
                 return
@@ -180,8 +181,9 @@ class Training:
                 for one in self.callbacks
                 if one.on_epoch_end(self.model, self.history)
             ]
-        if self.checkpoint is not None and trains:
-            self.checkpoint.write(self.state(), epochs)
+            self.ended = True
+        if self.checkpoint is not None and self.ended:
+            self.checkpoint.keep(self.state(), epochs)
 
     @property
     def _interrupted(self) -> bool:
@@ -225,7 +227,10 @@ class Training:
                 callback.on_epoch_begin(self.model)
             self.sums, self.rate = RunningMeans(), self.optimizer.param_groups[0]["lr"]
             self.order = None if self.checkpoint is None else self._order()
-        left = self.batches.epoch(self.position) if self.position else self.batches
+        left = iter(self.batches)
+        if self.position:
+            left = self.batches.epoch(self.position - 1)
+            self.last = next(left)
         for batch in self._until_interrupted(left, len(self.batches) - self.position):
             self.position += 1
             if batch.counts:
