@@ -40,6 +40,7 @@ def small_pieces(monkeypatch):
     for module in (stored, stored_table, window_copies):
         monkeypatch.setattr(module, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(stored, "RELEASED_BYTES", 5000)
+    monkeypatch.setattr(stored, "CLUSTER", 10)
     monkeypatch.setattr(stored_table, "KEPT_BYTES", 4000)
 
 
@@ -286,7 +287,7 @@ def test_pages_of_a_mapped_file_are_released(tmp_path):
     there.read(0, len(SERIES))
     assert there._touched == 0  # the pages have been released
     there.read(0, 10)
-    assert there._touched == 240
+    assert there._touched == 250
 
 
 def test_a_selection_of_rows_has_the_blocks_of_its_rows(tmp_path):

@@ -34,7 +34,7 @@ from unspool.data.lengths import (
 )
 from unspool.data.series import read_one, same_columns
 from unspool.data.stored import Stored, Values, as_stored
-from unspool.data.stored_runs import mapped_runs
+from unspool.data.stored_runs import Runs, mapped_runs, pieces, runs_in_memory
 from unspool.data.values import FloatArray as FloatArray
 from unspool.data.values import IntArray as IntArray
 from unspool.data.values import as_floats as as_floats
@@ -161,6 +161,8 @@ class Sequences:
     @property
     def blocks(self) -> IntArray | None:
         """Edges of runs of sequences that are read together; None if the values are in memory."""
+        if isinstance(self.values, Runs) and self.values.in_memory:
+            return None
         return self.values.edges if isinstance(self.values, Stored) else None
 
     def load(self, start: int, stop: int) -> "Sequences":
@@ -177,6 +179,8 @@ class Sequences:
             The sequences, in memory.
         """
         numbers = np.arange(start, stop)
+        if isinstance(self.values, Runs):
+            return self._with(self.values.loaded(start, stop), self.lengths[numbers])
         values = self.values[start:stop]
         if isinstance(self.values, Stored):
             values = self._read(values, numbers, self.lengths[numbers])
@@ -278,6 +282,11 @@ class Sequences:
                 )
         arrays = [array.reshape(len(array), features) for array in arrays]
         lengths = np.array([int(real_steps(array)) for array in arrays])
+        if (runs := runs_in_memory(arrays, lengths)) is not None:
+            found = cls(runs, lengths, names, missing)
+            for _ in found.chunks():  # checks that they are finite
+                pass
+            return found
         dtype = np.result_type(*{array.dtype for array in filled or arrays})
         values = np.zeros((len(arrays), lengths.max(), features), dtype)
         for row, array, length in zip(values, arrays, lengths, strict=True):
@@ -378,20 +387,26 @@ class Sequences:
         array of shape (steps, F)
             Steps of one or more sequences.
         """
-        n, longest, features = self.values.shape
-        size = max(1, CHUNK_VALUES // max(1, longest * features))
-        steps = np.arange(longest)
-        for start in range(0, n, size):
-            rows = slice(start, start + size)
-            values = self.values[rows]
+        for start, stop in self._runs():
+            lengths = self.lengths[start:stop]
             if isinstance(self.values, Stored):
-                values = self._read(values, np.arange(n)[rows], self.lengths[rows])
-            values = values[steps < self.lengths[rows, None]]
+                values, _ = self.take(np.arange(start, stop))
+            else:
+                values = self.values[start:stop]
+            values = values[np.arange(values.shape[1]) < lengths[:, None]]
             if not isinstance(self.values, Stored):
                 check_still_finite(values, self)
             yield values
         if self._has_missing is None:  # all steps have been read, and none is missing
             self._has_missing = False
+
+    def _runs(self) -> list[tuple[int, int]]:
+        """Return first and end of runs of sequences that are processed at once."""
+        n, longest, features = self.values.shape
+        if isinstance(self.values, Runs):
+            return list(pieces(self.lengths, max(1, CHUNK_VALUES // features)))
+        size = max(1, CHUNK_VALUES // max(1, longest * features))
+        return [(start, min(start + size, n)) for start in range(0, n, size)]
 
     def without_end(self, steps: int) -> "Sequences":
         """Remove the last steps of every sequence.
@@ -454,14 +469,13 @@ class Sequences:
         return mean
 
     def _mean_of_stored(self) -> FloatArray:
-        n, longest, features = self.values.shape
+        _, longest, features = self.values.shape
         total, count = np.zeros((longest, features)), np.zeros((longest, features), np.int64)
-        size = max(1, CHUNK_VALUES // max(1, longest * features))
-        for start in range(0, n, size):
-            part = self.load(start, min(start + size, n))
-            assert not isinstance(part.values, Stored)
-            some, present = sum_of_present(part.values, part.lengths)
-            total, count = total + some, count + present
+        for start, stop in self._runs():
+            values, lengths = self.take(np.arange(start, stop))
+            some, present = sum_of_present(values, lengths)
+            total[: len(some)] += some
+            count[: len(some)] += present
         mean: FloatArray = total / np.maximum(count, 1)
         return mean
 

@@ -22,7 +22,7 @@ from unspool.errors import InputError
 LARGE = 1 << 28  # bytes from which an array in a file is read in pieces; a smaller one is an array
 BLOCK_BYTES = 1 << 24  # bytes that are read together
 RELEASED_BYTES = 1 << 26  # bytes of a mapped file that are read before its pages are released
-CLUSTER = 1 << 16  # bytes that the system maps around one that is read
+CLUSTER = 1 << 20  # bytes that the system may map in addition to those that are read
 
 Shape = tuple[int, ...]
 
@@ -167,17 +167,17 @@ class MappedArray(Stored):
 
     def read(self, start: int, stop: int) -> Array:
         """Return a copy of rows."""
-        return self._released(np.array(self.array[start:stop]))
+        return self._released(np.array(self.array[start:stop]), 1)
 
     def gather(self, rows: IntArray) -> Array:
         """Return a copy of rows."""
-        return self._released(self.array[rows], CLUSTER * len(rows))
+        return self._released(self.array[rows], len(rows))
 
     def last_steps(self) -> Iterator[tuple[int, Array]]:
         """Yield the first row of each run, and the last step of its rows, and read nothing else."""
         for start, stop in pairwise(self.edges.tolist()):
             last = np.array(self.array[start:stop, -1:])
-            yield start, self._released(last, min(CLUSTER, self.row_bytes) * (stop - start))
+            yield start, self._released(last, (stop - start) * self.row_bytes // CLUSTER + 1)
 
     def reshape(self, *shape: int) -> Stored:
         """Return the array with rows of another shape."""
@@ -192,9 +192,9 @@ class MappedArray(Stored):
         """Return the mapped array itself."""
         return np.asarray(self.array, dtype)
 
-    def _released(self, values: Array, touched: int = 0) -> Array:
-        """Return `values`, which were read, and release the pages if there are many."""
-        self._touched += max(values.nbytes, touched)
+    def _released(self, values: Array, places: int) -> Array:
+        """Return `values`, which were read at some places; release the pages if they are many."""
+        self._touched += values.nbytes + CLUSTER * places
         mapping = mapping_of(self.array)
         if self._touched > RELEASED_BYTES and mapping is not None:
             mapping.madvise(mmap.MADV_DONTNEED)

@@ -1,5 +1,7 @@
 """scikit-learn's checks of `X` and `y`: columns of tables, futures, and `set_output`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -106,7 +108,8 @@ def read_future(
         holds, width, names = "targets", form.n_outputs, form.target_names
     y = as_future(y, names)
     finite = "allow-nan" if form.missing == "mask" else True
-    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
+    with messages_of_sklearn():
+        y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
@@ -157,8 +160,17 @@ def _validate(estimator: Any, X: Any, values: Values, *, reset: bool, hint: str 
     given = X if is_frame(X) else values
     if isinstance(given, Stored):  # its first row has the same columns
         given = given[:1] if given.names is None else _named(given[:1], given.names)
-    try:
+    with messages_of_sklearn(hint):
         validate_data(estimator, given, reset=reset, skip_check_array=True)
+
+
+@contextmanager
+def messages_of_sklearn(hint: str = "") -> Iterator[None]:
+    """Raise an `InputError` in place of a TypeError or ValueError, with its message and `hint`."""
+    try:
+        yield
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}{hint}") from None
 

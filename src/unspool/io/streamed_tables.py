@@ -82,7 +82,8 @@ def of_parquet(
     refuse_policy(options.windows.missing)
     notes += (streaming_note(size_of(files), options.stream),)
     dataset = _opened(files)
-    head = decoded(dataset.head(HEAD_ROWS))
+    pieces, _ = pieces_of(dataset)
+    head = decoded(_head(pieces, dataset.schema))
     if has_lists(head):
         raise InputError(f"cells hold lists, which are not read in pieces; {WAYS}.")
     known = given_names(options.time, head.column_names)
@@ -105,8 +106,8 @@ def of_parquet(
     if joined and not known:  # the parts of the time that were found
         known = [one for one in dataset.schema.names if one not in head.column_names]
     wanted = [*known, roles.time, roles.label, roles.weight, roles.id if options.rows else None]
-    columns = [one for one in dict.fromkeys(wanted) if one in dataset.schema.names]
-    table = decoded(dataset.to_table(columns=columns).combine_chunks()) if columns else None
+    columns = [one for one in dataset.schema.names if one in wanted]
+    table = _columns(pieces, dataset.schema, columns) if columns else None
     if joined:
         table, _, _ = join_time_columns(table, replace(options, time=known))
     values = StoredTable(dataset, roles.features)
@@ -145,7 +146,7 @@ def of_parquet(
             assert table is not None
             column = _codes(table[name]) if role == "label" else _weights(table, name)
             steps[role] = [column[part] for part in parts]
-    numbers = np.arange(len(values))
+    numbers = np.arange(len(values), dtype=np.int32 if len(values) < 1 << 31 else np.int64)
     series: list[Any] = [values.part(part) for part in parts]
     read = of_series(
         series,
@@ -234,6 +235,26 @@ def _opened(files: Sequence[Path]) -> Any:
                 "in one of them); select files of one form with a pattern."
             )
     return dataset
+
+
+def _head(pieces: Sequence[Any], schema: Any) -> Any:
+    """Return the first rows of all columns."""
+    found: list[Any] = []
+    for piece in pieces:
+        missing = HEAD_ROWS - sum(one.num_rows for one in found)
+        if missing <= 0:
+            break
+        # Without reading ahead, of which Arrow does much.
+        ahead = {"batch_size": missing, "batch_readahead": 0, "fragment_readahead": 0}
+        scanner = piece.scanner(schema=schema, use_threads=False, **ahead)
+        found.append(scanner.head(missing))
+    return pa.concat_tables(found)
+
+
+def _columns(pieces: Sequence[Any], schema: Any, names: Sequence[str]) -> Any:
+    """Return some columns of all rows, read piece by piece."""
+    found = [decoded(table_of(one, schema, names)) for one in pieces]
+    return pa.concat_tables(found).combine_chunks()
 
 
 def _codes(column: Any) -> Column:

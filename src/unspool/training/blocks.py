@@ -1,7 +1,6 @@
 """Shuffled batches of sequences that are read from a file in blocks of neighbours."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,9 @@ from unspool.training.orders import LengthOrder, order_of, sample, stratified_ba
 
 Taken = tuple[FloatArray, IntArray, FloatArray | None]  # values, lengths, and futures if any
 POOL_VALUES = 1 << 25  # maximum number of values of a pool, 256 MiB in float64
+# Batches are read from the blocks in groups, because a block has little of each: at most this
+# number of values with padding, and of batches.
+GROUP_VALUES, MAX_GROUP = 1 << 21, 64
 
 
 class BlockOrder:
@@ -20,8 +22,8 @@ class BlockOrder:
 
     An epoch takes the blocks in random order, and reads as many as `POOL_VALUES` allow into a pool.
     The batches of a pool are spread over it (`stratified_batches`). Sequences that do not fill a
-    batch are used with the next pool, so all batches except the last are full. If more than half
-    of the steps would be padding, the batches have similar lengths (`LengthOrder`).
+    batch are used with the next pool, so all batches except the last are full. If more than
+    three quarters of the steps would be padding, batches have similar lengths (`LengthOrder`).
 
     With a limit of `steps`, an epoch reads the pools that it needs, usually one, and uses a sample
     spread over them.
@@ -41,7 +43,7 @@ class BlockOrder:
     def __init__(
         self, blocks: "Blocks", indices: IntArray, size: int, steps: int | None = None
     ) -> None:
-        self.blocks = blocks
+        self.blocks, self.indices = blocks, indices
         source, n = blocks.source, len(indices)
         ragged = source.min_length < source.max_length
         within = order_of(source.lengths_of(indices) if ragged else None, n, size)
@@ -80,8 +82,8 @@ class BlockOrder:
                 last = number == len(pools)
                 some, left[one] = _divided(left[one], members, limit, rng, last=last)
                 batches += some
-            for i in rng.permutation(sample(np.arange(len(batches)), missing, rng)):
-                yield batches[i]
+            chosen = rng.permutation(sample(np.arange(len(batches)), missing, rng))
+            yield from self._read_together([batches[i] for i in chosen])
             missing -= min(missing, len(batches))
             if not missing:
                 return
@@ -96,6 +98,20 @@ class BlockOrder:
             pools.append(order[start : start + max(1, count)])
             start += max(1, count)
         return pools
+
+    def _read_together(self, batches: list[IntArray]) -> Iterator[IntArray]:
+        """Yield batches, after groups of them have been announced to `blocks`."""
+        source = self.blocks.source
+        lengths = np.array([source.lengths_of(self.indices[one]).max() for one in batches])
+        counts = np.array(list(map(len, batches)))
+        start = 0
+        while start < len(batches):
+            longest = np.maximum.accumulate(lengths[start : start + MAX_GROUP])
+            padded = np.cumsum(counts[start : start + MAX_GROUP]) * longest * source.n_features
+            group = batches[start : start + max(1, int((padded <= GROUP_VALUES).sum()))]
+            self.blocks.announce(self.indices[np.concatenate(group)])
+            yield from group
+            start += len(group)
 
     def _members(self, block: int, number: int) -> IntArray:
         """Return the positions of the sequences of a block in a range of lengths."""
@@ -145,10 +161,11 @@ class Blocks:
     """
 
     def __init__(self, source: Source | Futures, edges: IntArray) -> None:
-        self.source: Any = source
-        self.edges = edges
+        self.source, self.edges = source, edges
         self.values = _sizes(source, self.edges)  # number of values of each block
         self.held: dict[int, Source | Futures | None] = {}
+        self.announced: IntArray = np.zeros(0, np.int64)
+        self.group: Taken | None = None  # the sequences that were announced, if they were read
 
     def of(self, indices: IntArray) -> IntArray:
         """Return the numbers of the blocks of the sequences at `indices`."""
@@ -158,8 +175,25 @@ class Blocks:
         """Keep these blocks, and no others, in memory from the time when they are first used."""
         self.held = {int(number): self.held.get(int(number)) for number in numbers}
 
+    def announce(self, indices: IntArray) -> None:
+        """Read these sequences together, as soon as some of them are taken in this order."""
+        self.announced, self.group = indices, None
+
     def take(self, indices: IntArray) -> Taken:
         """Return values, lengths, and the future if the source has one."""
+        first = np.flatnonzero(self.announced == indices[0])[:1]
+        rows = slice(int(first[0]), int(first[0]) + len(indices)) if len(first) else slice(0)
+        if not np.array_equal(self.announced[rows], indices):
+            return self._read(indices)
+        if self.group is None:
+            self.group = self._read(self.announced)
+        values, lengths, future = self.group
+        lengths = lengths[rows]
+        values = values[rows, : lengths.max(initial=0)]
+        return values, lengths, None if future is None else future[rows]
+
+    def _read(self, indices: IntArray) -> Taken:
+        """Return sequences from the blocks that have them."""
         owner = self.of(indices)
         parts = []
         for number in np.unique(owner).tolist():
