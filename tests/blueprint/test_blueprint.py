@@ -73,6 +73,12 @@ def plans():
         given = {"latent_dim": 5, "decoder": decoder, **way, **units, **code}
         yield "LSTMAutoencoder", {**given, "patch_size": 2}, FUTURES
     yield "LSTMForecaster", {"latent_dim": 5, "decoder": "dense", "units": (6, 4)}, FUTURES
+    for padding, decoder, filters in product(
+        ("same", "causal", "valid"), ("repeat", "state", "reversed_input"), ((4,), (3, 2))
+    ):
+        given = {"conv_filters": filters, "conv_padding": padding, "decoder": decoder}
+        for name in ("LSTMAutoencoder", "LSTMForecaster"):
+            yield name, {"latent_dim": 5, "conv_kernel_size": 2, **given}, FUTURES
     bare = {"latent_dim": 4, "decoder_units": 3, "bidirectional": False, "head_units": None}
     yield "LSTMAutoencoder", bare, SEQUENCES
     yield "LSTMAutoencoder", {**bare, "decoder": "flat", "decoder_units": 21}, SEQUENCES

@@ -255,8 +255,8 @@ def test_kernels_strides_and_pools_may_differ_between_convolutions():
     with pytest.raises(InputError) as caught:
         make(filters=(4, 3, 2), strides=(2, 1)).fit(X)
     assert str(caught.value) == (
-        "`strides` has 2 numbers, but `filters` has 3 convolutions; give one number for all of "
-        "them, or one for each."
+        "`strides` has 2 numbers, but `filters` has 3; give one number for all convolutions, or "
+        "one for each."
     )
 
 
@@ -343,3 +343,15 @@ def test_bad_parameters_are_reported_together():
     ]
     with pytest.raises(InputError, match="`image_shape` must be a list of whole numbers, got 8"):
         make(image_shape=8).fit([[1]])
+
+
+def test_the_activation_of_the_code_follows_its_dense_layer():
+    X = digits()
+    model = make(**IMAGES, latent_dim=3, code_activation="sigmoid").fit(X)
+    plain = make(**IMAGES, latent_dim=3).fit(X)
+    plain.module_.load_state_dict(model.module_.state_dict())
+    np.testing.assert_allclose(
+        model.transform(X), 1 / (1 + np.exp(-plain.transform(X))), rtol=0, atol=1e-6
+    )
+    with pytest.raises(InputError, match="`code_activation` cannot follow the normal distribution"):
+        make(code_activation="relu", kl_weight=0.1).fit(X)

@@ -251,7 +251,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     "convolution before an LSTM": Architecture(
         chain(conv(8, **RELU), pool(), lstm(10, **RELU), dense(1)),
         "predict",
-        refused="MaxPooling1D",
     ),
     "strided convolutions (anomaly detection of Keras's examples)": Architecture(
         chain(
@@ -341,7 +340,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         chain(
             *(conv(8, **SAME), pool(), lstm(10), repeat(), lstm(10, **SEQ), each(F)),
         ),
-        refused="MaxPooling1D",
     ),
     "GRU autoencoder": Architecture(chain(gru(10), repeat(), gru(10, **SEQ), each(F))),
     "encoder and decoder as nested models": Architecture(encoder_and_decoder),
@@ -372,7 +370,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         refused="LayerNormalization",
     ),
     "decoder that starts from the state and reads the code": Architecture(
-        states_and_code, "forecast", refused="LSTM"
+        states_and_code, "forecast"
     ),
     "attention": Architecture(attention, "predict", refused="Attention"),
     "transformer": Architecture(transformer, "predict", refused="MultiHeadAttention"),

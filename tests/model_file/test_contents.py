@@ -336,8 +336,8 @@ CONVOLUTIONS = [
     ),
     (
         changed(parameters__strides=(1, 1)),
-        "`strides` has 2 numbers, but `filters` has 1 convolutions; give one number for all of "
-        "them, or one for each.",
+        "`strides` has 2 numbers, but `filters` has 1; give one number for all convolutions, or "
+        "one for each.",
     ),
     (
         changed(parameters__kernel_size=10**9),

@@ -40,6 +40,7 @@ from unspool.blueprint.rules import (
 ACTIVATION = one_of(names(_types.ActivationName))
 DECODER = one_of(names(_types.DecoderName))
 ALIASES = names(_types.LossAlias)
+MAX_STEP_POOL = 1024  # no tensor's shape depends on it, but sequences are padded to a multiple
 
 # The model file is checked for it, since every runner clips what a model reads.
 CLIP: Mapping[str, Rule] = {"clip": number(0, 1e12, none=True, open_left=True, closed=True)}
@@ -99,6 +100,11 @@ LSTM: Mapping[str, Rule] = {
     "known": KNOWN,
     "units": size_of_layers(),
     "patch_size": size(auto=True),
+    "conv_filters": wholes(1),
+    "conv_kernel_size": sizes(),
+    "conv_pool_size": sizes(most=MAX_STEP_POOL),
+    "conv_activation": ACTIVATION,
+    "conv_padding": one_of(names(_types.ConvPaddingName)),
     "decoder_units": size_of_layers(),
     "num_layers": size(),
     "bidirectional": directions(),
@@ -149,6 +155,7 @@ LSTM_AUTOENCODER = Definition(
     },
     relations=(
         *relations.LSTM_AUTOENCODER,
+        *convolution_relations.STEP_CONVOLUTIONS,
         *relations.NORMALIZED,
         *relations.LOSSES,
         *relations.OPTIMIZER,
@@ -168,6 +175,8 @@ LSTM_FORECASTER = Definition(
     training=LSTM_TRAINING,
     relations=(
         *relations.LSTM_FORECASTER,
+        *convolution_relations.STEP_CONVOLUTIONS,
+        *convolution_relations.EVERY_STEP,
         *relations.LOSSES,
         *relations.OPTIMIZER,
     ),
@@ -202,6 +211,7 @@ CONV_AUTOENCODER = Definition(
         "strides": sizes(),
         "pool_size": sizes(),
         "upsampling": one_of(names(_types.UpsamplingName)),
+        "code_activation": ACTIVATION,
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
         "image_shape": Rule("(H, W), (H, W, C) or None", convolution_relations.check_image_shape),

@@ -23,7 +23,7 @@ from unspool.blueprint.layers import (
     Head,
     Kernels,
     Layers,
-    Size,
+    for_each,
     patches_of,
     units_of_layers,
 )
@@ -39,6 +39,7 @@ from unspool.blueprint.parts import (
     Skip,
 )
 from unspool.blueprint.rules import Facts, Parameters
+from unspool.blueprint.step_convolutions import StepConvolutions
 from unspool.errors import InputError
 
 CELL_ACTIVATIONS = names(CellActivationName)
@@ -85,11 +86,15 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         count = 0 if whole_state else USUAL_KERNELS
     if pooling == "auto":
         pooling = "last" if whole_state else "all"
+    n_inputs = facts.n_features * (2 if masks(p) else 1)
+    convolutions = _step_convolutions(p, n_inputs) if p["conv_filters"] else None
+    if convolutions is not None:
+        patch_size, n_inputs = 1, convolutions.filters[-1]
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
         Layers(
-            patch_size * facts.n_features * (2 if masks(p) else 1),
+            patch_size * n_inputs,
             _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"] in (True, "encoder"),
             0,
@@ -105,7 +110,17 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         _normalization(p, facts),
         missing=masks(p),
         code_activation=p["code_activation"],
+        convolutions=convolutions,
     )
+
+
+def _step_convolutions(p: Parameters, n_inputs: int) -> StepConvolutions:
+    filters = tuple(p["conv_filters"])
+    kernels, pools = (
+        for_each(p[name], len(filters)) for name in ("conv_kernel_size", "conv_pool_size")
+    )
+    how = p["conv_activation"], p["conv_padding"]
+    return StepConvolutions(n_inputs, filters, kernels, pools, *how)
 
 
 def _units_of_layers(units: int | Sequence[int], p: Parameters) -> tuple[int, ...]:
@@ -154,7 +169,7 @@ def _lstm_decoder(
         reads + patch_size * n_known,
         _units_of_layers(_decoder_units(p), p),
         p["bidirectional"] in (True, "decoder") and kind.both_ways and not reverse_target,
-        latent_dim if kind.code == "context" else 0,
+        latent_dim if kind.repeats else 0,
         p["activation"],
         p["recurrent_activation"],
         p["cell"],
@@ -254,17 +269,20 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     image, filters = facts.image_shape, tuple(p["filters"])
     shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
 
-    def for_each(name: str) -> tuple[Size, ...]:
-        given = p[name]
-        each = given if isinstance(given, (list, tuple)) else [given] * len(filters)
-        return tuple((size, size if image else 1) for size in each)
-
-    layers = Convolutions(
-        shape, filters, for_each("kernel_size"), for_each("strides"), for_each("pool_size")
+    kernels, strides, pools = (
+        tuple((size, size if image else 1) for size in for_each(p[name], len(filters)))
+        for name in ("kernel_size", "strides", "pool_size")
     )
+    layers = Convolutions(shape, filters, kernels, strides, pools)
     latent_dim, activation = p["latent_dim"] or layers.flat, p["activation"]
     encoder = ConvEncoder(
-        facts.n_features, latent_dim, layers, activation, p["kl_weight"] is not None, masks(p)
+        facts.n_features,
+        latent_dim,
+        layers,
+        activation,
+        p["kl_weight"] is not None,
+        masks(p),
+        p["code_activation"],
     )
     decoder = ConvDecoder(
         facts.n_outputs,

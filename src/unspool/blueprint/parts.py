@@ -25,14 +25,16 @@ from unspool.blueprint.layers import (
     patches_of,
     prefixed,
 )
+from unspool.blueprint.step_convolutions import StepConvolutions
 
 
 @dataclass(frozen=True)
 class LSTMEncoder:
     """LSTM layers whose states are pooled; with `whole_state` the final h and c of all layers.
 
-    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its steps.
-    `kernels` read the sequence step by step, and the code is made from the features of both.
+    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its steps; or
+    the outputs of `convolutions`. `kernels` read the sequence step by step, and the code is made
+    from the features of both.
     """
 
     n_features: int
@@ -46,12 +48,13 @@ class LSTMEncoder:
     normalization: NormalizationName = "none"
     missing: bool = False
     code_activation: ActivationName = "linear"
+    convolutions: StepConvolutions | None = None
 
     max_steps = None
 
     @property
     def n_inputs(self) -> int:
-        """Numbers per step that the LSTM reads."""
+        """Numbers per step that the LSTM or the convolutions read."""
         return _inputs(self)
 
     @property
@@ -70,6 +73,8 @@ class LSTMEncoder:
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, the kernels, and the projection to the code."""
         yield from _fill(self)
+        if self.convolutions is not None:
+            yield from prefixed("convolutions.", self.convolutions.weights())
         yield from prefixed("lstm.", self.lstm.weights())
         if self.kernels is not None:
             yield from prefixed("kernels.", self.kernels.weights())
@@ -133,6 +138,7 @@ class ConvEncoder:
     activation: ActivationName = "relu"
     variational: bool = False
     missing: bool = False
+    code_activation: ActivationName = "linear"
 
     @property
     def n_inputs(self) -> int:
@@ -205,7 +211,7 @@ class LSTMDecoder:
     @property
     def starts(self) -> bool:
         """Whether a linear layer maps the code to the initial state."""
-        return self.kind.code == "state" and self.latent_dim != self.lstm.whole_state
+        return self.kind.starts and self.latent_dim != self.lstm.whole_state
 
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, of the map to its initial state, and of the head."""
@@ -375,7 +381,7 @@ def code_activation(encoder: Encoder) -> ActivationName:
 
     That of a `DenseEncoder` is in its layers.
     """
-    return encoder.code_activation if isinstance(encoder, LSTMEncoder) else "linear"
+    return "linear" if isinstance(encoder, DenseEncoder) else encoder.code_activation
 
 
 def _inputs(encoder: Encoder) -> int:

@@ -140,7 +140,7 @@ def _describe(layer: nn.Module | tuple[LSTMLayer, ...]) -> str:
     if isinstance(layer, nn.Upsample):
         return f"{name} ×{_joined(layer.scale_factor or layer.size)}"
     words = [name]
-    stride: Any = layer.stride if hasattr(layer, "out_channels") else 1
+    stride: Any = getattr(layer, "stride", 1) if hasattr(layer, "out_channels") else 1
     if isinstance(layer, Convolution) and layer.transposed:
         words, stride = ["Transposed", *words], layer.up
     elif isinstance(layer, Convolution) and layer.up != (1, 1):

@@ -130,6 +130,8 @@ def parts_of(model: Autoencoder, batch_size: int, *, h_mask: bool = False) -> Pa
         return None
     if encoder.projection is not None or encoder.log_variance is not None:
         return None
+    if encoder.convolutions is not None:
+        return None
     if not isinstance(encoder.code_activation, nn.Identity):
         return None
     if type(decoder) is not LSTMDecoder or decoder.kind not in DECODER_KINDS:

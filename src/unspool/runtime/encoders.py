@@ -17,6 +17,7 @@ from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled, pooled_parts
 from unspool.runtime.recurrence import LSTM, Array, BatchLengths, Lengths, State
 from unspool.runtime.skip import normalised
+from unspool.runtime.step_convolutions import StepConvolutions
 
 Weights = Mapping[str, Array]
 
@@ -66,7 +67,11 @@ class LSTMEncoder(Encoder):
 
     def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
-        self.part = part
+        self.part, self.convolutions = part, None
+        if part.convolutions is not None:
+            given = within(weights, "convolutions.")
+            self.convolutions = StepConvolutions(part.convolutions, given)
+            self.width = max(self.width, self.convolutions.width)
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
         self.kernels = None
         if part.kernels is not None:
@@ -90,11 +95,15 @@ class LSTMEncoder(Encoder):
     ) -> tuple[Array | None, State, Lengths]:
         """Return states of the last layer (T, S, B), final states of all layers, and lengths.
 
-        States are those after each step or patch; lengths are the numbers of real states.
+        States are those after each step, patch or output of the convolutions; lengths are the
+        numbers of real states.
         """
         size, x = self.part.patch_size, self.read(x, batch)
-        read, patches = batch_last(patched(x, size)), in_patches(batch, size)
-        states, state = self.lstm(read, patches, return_sequences=return_sequences)
+        if self.convolutions is not None:
+            x, patches = self.convolutions(x, batch)
+        else:
+            x, patches = patched(x, size), in_patches(batch, size)
+        states, state = self.lstm(batch_last(x), patches, return_sequences=return_sequences)
         return states, state, patches.lengths
 
     def read(self, x: Array, batch: BatchLengths) -> Array:

@@ -30,6 +30,7 @@ from unspool.interop.keras.reading_convolutions import (
     Conv,
     common_kernel,
     fitted_in,
+    one_or_each,
     read_conv,
     read_pool,
     read_up,
@@ -286,10 +287,9 @@ def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, dec
         return
     projection, *start = bottleneck
     width = projection.width
-    if projection.activation != "linear" or width == flat:
+    if width == flat:
         raise refuse(
-            projection.node,
-            f"the dense layer before the code must be linear, with another width than {flat}.",
+            projection.node, f"the dense layer before the code must have another width than {flat}."
         )
     wrong = [layer for layer in start if layer.width != flat] or start[1:]
     if wrong or len(start) != decodes:
@@ -297,7 +297,7 @@ def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, dec
             (wrong or bottleneck)[-1].node,
             f"expected one dense layer before the code, and one of {flat} units after it.",
         )
-    model.parameters["latent_dim"] = width
+    model.parameters |= {"latent_dim": width, "code_activation": projection.activation}
     names = ("encoder.projection", "decoders.reconstruction.start")
     for name, layer in zip(names, bottleneck, strict=False):  # an encoder alone has the first only
         model.weights |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
@@ -436,17 +436,12 @@ def _parameters(
     transposed = any(conv.transposed for conv in decoder)
     return {
         "filters": tuple(len(layer.bias) for layer in encoder),
-        "kernel_size": _one_or_each(kernels),
-        "strides": _one_or_each([layer.stride[0] for layer in encoder]),
-        "pool_size": _one_or_each([size for size, _ in pools]),
+        "kernel_size": one_or_each(kernels),
+        "strides": one_or_each([layer.stride[0] for layer in encoder]),
+        "pool_size": one_or_each([size for size, _ in pools]),
         "upsampling": "transposed" if transposed else "nearest",
         "activation": common_activation(encoder, "convolutions of the encoder", "relu"),
     }
-
-
-def _one_or_each(sizes: list[int]) -> int | tuple[int, ...]:
-    """Return the number that all convolutions share, or the number of each."""
-    return tuple(sizes) if len({*sizes}) > 1 else sizes[0]
 
 
 def _weights(prefix: str, layers: list[Conv]) -> dict[str, Array]:

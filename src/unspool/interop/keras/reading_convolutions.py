@@ -145,6 +145,11 @@ def _fits(conv: Conv, kernel: Size, size: Size) -> bool:
     )
 
 
+def one_or_each(sizes: list[int]) -> int | tuple[int, ...]:
+    """Return the number that all convolutions share, or the number of each."""
+    return tuple(sizes) if len({*sizes}) > 1 else sizes[0]
+
+
 def read_pool(node: Node) -> tuple[int, ...]:
     """Read the size of a `MaxPooling` layer whose windows do not overlap."""
     size = tuple(np.atleast_1d(node.config["pool_size"]).tolist())

@@ -17,6 +17,7 @@ from unspool.interop.keras.recurrent_parameters import (
     build_classifier,
     build_model,
 )
+from unspool.interop.keras.step_convolutions import before_convolutions, read_step_convolutions
 from unspool.interop.keras.traversal import (
     POOLED,
     SCALINGS,
@@ -137,7 +138,7 @@ def _branch(traversal: Traversal, output: Wire, second_input: str, forecast: boo
         name = "reshape" if layers[-1].sequences else "flat"
         steps, dropout = source.shape[0], source.node.dropout
         return Branch(name, (code,), layers, head, steps, pieces=steps, code_dropout=dropout)
-    if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
+    if before_convolutions(source).kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
             source.node,
             "it is the input of a recurrent layer; an encoder must read a model input, and a "
@@ -173,13 +174,20 @@ def _from_state(
     if source.kind != "RepeatVector":
         steps = source.shape[0]
         return Branch(f"state_{second_input}", states, layers, head, steps, source)
+    repeated = traversal.back(source)
+    traversal.read.add(repeated.node)
+    name = "state"
     if any(part.w_ih.any() for part in layers[0].directions):
-        raise refuse(
-            layers[0].node,
-            "it receives the code both as its initial state and at every step; use one of them.",
-        )
-    traversal.read.add(traversal.back(source).node)
-    return Branch("state", states, layers, head, source.node.config["n"])
+        name = "state_repeat"
+        final = Wire(states[-1].node)
+        hidden = [final, Wire(final.node, 1)] if final.kind != "Bidirectional" else [final]
+        if repeated not in hidden:
+            raise refuse(
+                layers[0].node,
+                "it reads a repeated vector and starts from states; the vector must be the output "
+                "of the layer whose states they are.",
+            )
+    return Branch(name, states, layers, head, source.node.config["n"])
 
 
 def _with_second_input(
@@ -301,10 +309,11 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             projection.node,
             "the dense layer before a code that is the initial state of a decoder must be linear.",
         )
+    convolutions, source = read_step_convolutions(traversal, source)
     input_path = traversal.input_path(source)
     if len(input_path.input.shape) != 2:
         raise refuse(input_path.input.node, "expected an input of shape (steps, features).")
-    encoder = Encoder(layers, projection, input_path, pooling)
+    encoder = Encoder(layers, projection, input_path, pooling, convolutions)
     width = encoder.width
     if projection is not None and projection.width == width:
         raise refuse(
@@ -318,7 +327,7 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
 def _starts_from_state(branch: Branch) -> bool:
     """Return whether an output has a decoder that starts from a state."""
     kind = DECODERS.get(branch.decoder or "")
-    return kind is not None and kind.code == "state"
+    return kind is not None and kind.starts
 
 
 def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:

@@ -1,7 +1,9 @@
 """Conversion of the recurrent and dense layers of a Keras model to parameters and weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from unspool._types import Directions, PoolingName
 from unspool.blueprint.layers import DECODERS, POOLINGS
@@ -9,6 +11,7 @@ from unspool.interop.imported import ReadModel, Scaling
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Node, Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
+from unspool.interop.keras.step_convolutions import StepConv, parameters_of, weights_of
 from unspool.interop.keras.traversal import (
     Head,
     InputPath,
@@ -65,12 +68,13 @@ class Branch:
 
 @dataclass
 class Encoder:
-    """The LSTM or GRU layers of an encoder, and the linear layer after them, if any."""
+    """The LSTM or GRU layers of an encoder, and the layers before and after them, if any."""
 
     layers: list[Recurrent]
     projection: Dense | None
     input_path: InputPath
     pooling: PoolingName = "last"
+    convolutions: list[StepConv] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -111,7 +115,7 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
         if name == "forecast":
             fitted |= {"horizon": steps, "y_ndim": axes}
             parameters["horizon"] = steps
-        weights |= _decoder_weights(f"decoders.{name}.", branch, n_features)
+        weights |= _decoder_weights(f"decoders.{name}.", branch, n_features, encoder)
         weights |= dense_weights(f"decoders.{name}.head.", layers)
     alone = not named and branches[0].head
     if alone and (alone.shape is not None or alone.scaling is not None):
@@ -182,6 +186,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "bidirectional": _directions(encoder, branches),
         "code_activation": encoder.projection.activation if encoder.projection else "linear",
         "patch_size": 1,
+        **parameters_of(encoder.convolutions),
         "pooling": encoder.pooling,
         "n_kernels": 0,
         "input_dropout": 0.0,
@@ -380,7 +385,7 @@ def _scaling_of(head: Head) -> Scaling | None:
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:
     """Return the weights of the encoder by their names in the module."""
-    weights = {}
+    weights = weights_of(encoder.convolutions)
     for depth, layer in enumerate(encoder.layers):
         for direction, part in enumerate(layer.directions):
             prefix = f"encoder.lstm.layers.{depth}.{direction}."
@@ -393,8 +398,14 @@ def encoder_weights(encoder: Encoder) -> dict[str, Array]:
     return weights
 
 
-def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, Array]:
-    """Return the weights of a decoder's LSTM; a kernel may be split into code and input."""
+def _decoder_weights(
+    prefix: str, branch: Branch, n_features: int, encoder: Encoder
+) -> dict[str, Array]:
+    """Return the weights of a decoder's LSTM; a kernel may be split into code and input.
+
+    With "state_repeat" the code is the whole state of the encoder, but the kernel reads the hidden
+    state of the last layer alone.
+    """
     weights = {}
     for depth, layer in enumerate(branch.layers):
         for direction, part in enumerate(layer.directions):
@@ -403,11 +414,17 @@ def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, 
             kernel = part.w_ih
             assert branch.decoder is not None
             kind = DECODERS[branch.decoder]
-            if depth == 0 and kind.code == "context":
+            if depth == 0 and kind.repeats:
                 input_width = n_features if kind.reads else 0
                 cut = input_width if branch.code_last else kernel.shape[1] - input_width
                 first, second = kernel[:, :cut].copy(), kernel[:, cut:].copy()
                 code, kernel = (second, first) if branch.code_last else (first, second)
+                if kind.starts:
+                    widths = [one.units * len(one.directions) for one in encoder.layers]
+                    whole = len(encoder.layers[0].kind.states) * sum(widths)
+                    hidden = slice(sum(widths[:-1]), sum(widths))
+                    part_of_state, code = code, np.zeros((len(code), whole), np.float32)
+                    code[:, hidden] = part_of_state
                 weights[f"{name}weight_context"] = code
             if depth or kind.reads or kind.code == "steps":
                 weights[f"{name}weight_ih"] = kernel

@@ -19,6 +19,7 @@ from unspool.blueprint import (
     Layers,
     LSTMDecoder,
     LSTMEncoder,
+    StepConvolutions,
 )
 from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CellKind
@@ -115,7 +116,9 @@ class LayerWriter:
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
             _refuse_patches(part)
-            pools, sequences = part.statistics != ("last",), x
+            pools, sequences, of_steps = part.statistics != ("last",), x, mask
+            if part.convolutions is not None:
+                x, mask = self._step_convolutions(part.convolutions, x, mask)
             x, states = self._stack(
                 "encoder.lstm.",
                 part.lstm,
@@ -126,7 +129,7 @@ class LayerWriter:
             )
             features = self._pooled(part, x, states[-1], mask) if pools else [x]
             if part.kernels is not None:
-                features += self._kernel_means(part.kernels, sequences, mask)
+                features += self._kernel_means(part.kernels, sequences, of_steps)
             x = self.layers.Concatenate()(features) if len(features) > 1 else features[0]
             if part.whole_state:
                 count = len(part.lstm.kind.states)
@@ -143,6 +146,26 @@ class LayerWriter:
         x = self.dense("encoder.projection", x) if projects(part) else x
         activation = code_activation(part)
         return (x if activation == "linear" else self.layers.Activation(activation)(x)), states
+
+    def _step_convolutions(self, part: StepConvolutions, x: Any, mask: Any) -> tuple[Any, Any]:
+        """Return the outputs of convolutions in front of an LSTM, and their mask."""
+        ops = self.keras.ops
+        for depth, (filters, kernel, size) in enumerate(
+            zip(part.filters, part.kernels, part.pools, strict=True)
+        ):
+            x = ops.where(ops.expand_dims(mask, -1), x, 0.0)
+            name, activation = f"encoder.convolutions.{depth}", part.activation
+            layer = self.layers.Conv1D(filters, kernel, padding=part.padding, activation=activation)
+            weight = self.weights[f"{name}.weight"].transpose(2, 1, 0)
+            x = self._with(layer, [weight, self.weights[f"{name}.bias"]], x)
+            mask = mask[:, part.surplus(depth) :]
+            if size > 1:
+                x = ops.where(ops.expand_dims(mask, -1), x, LOWEST)
+                edges = [(0, 0), (0, part.rounding(depth)), (0, 0)]
+                x = ops.pad(x, edges, mode="constant", constant_values=LOWEST)
+                x = self.layers.MaxPooling1D(size)(x)
+                mask = mask[:, size - 1 - part.rounding(depth) :: size]
+        return ops.where(ops.expand_dims(mask, -1), x, 0.0), mask
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
         """Return statistics (N, S) of states (N, T, S) over real steps, one by one."""
@@ -279,8 +302,8 @@ class LayerWriter:
             x = self.layers.RepeatVector(steps)(code)
         if kind.reads:
             second = self.up_to(reversed_x, steps)
-            x = self.layers.Concatenate()([x, second]) if kind.code == "context" else second
-        start = self._start(prefix, part, code, states) if kind.code == "state" else None
+            x = self.layers.Concatenate()([x, second]) if kind.repeats else second
+        start = self._start(prefix, part, code, states) if kind.starts else None
         x, _ = self._stack(
             f"{prefix}lstm.",
             part.lstm,

@@ -24,6 +24,7 @@ from unspool.interop.onnx.layers import (
 )
 from unspool.interop.onnx.missing import fill_of, filled, marked
 from unspool.interop.onnx.skip import normalized
+from unspool.interop.onnx.step_convolutions import step_convolutions
 
 States = list[tuple[str, ...]]  # h and c (of a GRU only h) of every layer
 
@@ -39,7 +40,11 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     read = normalized(g, batch, part.normalization, fill)
     if fill and part.normalization != "none":
         fill = g.real(0)
-    batch = in_patches(g, batch._replace(x=marked(g, read, fill)), part.patch_size)
+    batch = batch._replace(x=marked(g, read, fill))
+    if part.convolutions is not None:
+        batch = step_convolutions(g, part.convolutions, weights, batch)
+    else:
+        batch = in_patches(g, batch, part.patch_size)
     x = g.transpose(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # An empty sequence was run for one step, but its state must be the initial one.
@@ -218,7 +223,7 @@ def _input(
             return g.split_first(pieces, count, part.pieces, 0)
         return g.concat([pieces, *_known(g, part, batch)], 2)
     columns = []
-    if part.kind.code == "context":
+    if part.kind.repeats:
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
         columns.append(g.op("Expand", code, shape))
     if part.kind.reads == "reversed_input":
@@ -267,7 +272,7 @@ def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
 
 def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
     """Return the initial states (D, B, H) of every layer, for a decoder that starts from them."""
-    if part.kind.code != "state":
+    if not part.kind.starts:
         return None
     if part.starts:
         code = dense(g, weights, f"{prefix}start.", code)
@@ -295,7 +300,7 @@ def _autoregressive(
 
     index, condition = body.fresh("index"), body.fresh("condition")
     columns = [previous]
-    if part.kind.code == "context":
+    if part.kind.repeats:
         columns.insert(0, g.op("Unsqueeze", code, g.ints(0)))
     for known in _known(g, part, batch):
         here = body.op("Gather", known, index, axis=0)

@@ -106,6 +106,7 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
       ``weight_ih_l0`` has one more column, which keeps c constant in the padding;
     - ``encoder.layers.{2i}.weight``, ``.bias``: dense layer i;
     - ``encoder.convolutions.{i}.weight`` (filters, channels, height, width), ``.bias``;
+    - ``encoder.convolutions.{i}.weight`` (filters, channels, k), ``.bias``: in front of an LSTM;
     - ``encoder.kernels.{i}.weight`` (kernels, F, 9), ``.bias``: random kernels of dilation i, which
       are not trained;
     - ``encoder.projection.weight``, ``.bias``: from features to the code;

@@ -31,6 +31,7 @@ from unspool.interop.torch.layers import (
 )
 from unspool.interop.torch.missing import filled, marked
 from unspool.interop.torch.skip import Skip, level_of, normalized
+from unspool.interop.torch.step_convolutions import StepConvolutions
 from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
@@ -64,6 +65,9 @@ class LSTMEncoder(Encoder):
         super().__init__(part)
         self.part, self.lstm = part, Layers(part.lstm, holds_state=part.whole_state)
         self.kernels = None if part.kernels is None else Kernels(part.kernels)
+        self.convolutions = None
+        if part.convolutions is not None:
+            self.convolutions = StepConvolutions(part.convolutions)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the pooled states of the last layer, or h and c of all layers."""
@@ -72,7 +76,10 @@ class LSTMEncoder(Encoder):
         read = normalized(x, batch, self.part.normalization, fill)
         if fill is not None and self.part.normalization != "none":
             fill = torch.zeros_like(fill)
-        states, layers = self.lstm(patched(marked(read, fill), size), by_patch)
+        read = patched(marked(read, fill), size)
+        if self.convolutions is not None:
+            read, by_patch = self.convolutions(read, by_patch)
+        states, layers = self.lstm(read, by_patch)
         if self.part.whole_state:
             cells = [c for _, *rest in layers for c in rest]
             return torch.cat([by_patch.last(h) for h, *_ in layers] + cells, 1)
@@ -201,7 +208,7 @@ class LSTMDecoder(nn.Module):
     def _with_context(self, code: Tensor, inputs: Tensor | None, count: int) -> Tensor:
         """Concatenate inputs and the repeated code, if the decoder reads it."""
         columns = [] if inputs is None else [inputs]
-        if self.kind.code == "context":
+        if self.kind.repeats:
             columns.append(code.unsqueeze(1).expand(-1, count, -1))
         if not columns:  # nn.LSTM needs an input
             columns.append(code.new_zeros(code.shape[0], count, 1))
@@ -209,7 +216,7 @@ class LSTMDecoder(nn.Module):
 
     def _state(self, code: Tensor) -> State | None:
         """Return the initial state, or None for zeros."""
-        if self.kind.code != "state":
+        if not self.kind.starts:
             return None
         whole = code if self.start is None else self.start(code)
         sizes, count = self.part.lstm.state_sizes, len(self.part.lstm.kind.states)
