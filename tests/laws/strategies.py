@@ -262,9 +262,12 @@ def configurations(
         if name not in excluded and name not in dict(required)
     }
     chosen = draw(
-        st.lists(st.sampled_from(sorted(choices)), max_size=8, unique=True).flatmap(
-            lambda names: st.fixed_dictionaries({name: choices[name] for name in names})
-        )
+        st.lists(
+            st.sampled_from(sorted(choices)),
+            min_size=draw(st.sampled_from((0, 3, 6))),
+            max_size=8,
+            unique=True,
+        ).flatmap(lambda names: st.fixed_dictionaries({name: choices[name] for name in names}))
     )
     chosen["latent_dim"] = draw(st.integers(1, 5))
     found = Configuration(estimator, required, form, width, classifier)
@@ -322,13 +325,15 @@ def data_of(
     return Sequences(values, lengths, missing=missing)
 
 
+seeds = st.integers(0, 2**32 - 1)
+
+
 @st.composite
 def examples(draw: st.DrawFn, configuration: Configuration, n: int | None = None) -> Any:
     """Draw data that the model of a configuration reads: up to 9 sequences of 0 to STEPS steps."""
     n = draw(st.integers(1, 9)) if n is None else n
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    lengths = draw(st.lists(st.integers(0, STEPS), min_size=n, max_size=n))
-    return data_of(configuration, rng, n, lengths)
+    rng = np.random.default_rng(draw(seeds))
+    return data_of(configuration, rng, n, rng.integers(0, STEPS + 1, n))
 
 
 def futures_of(configuration: Configuration, n: int) -> Any:
