@@ -30,7 +30,7 @@ from unspool.estimators.checkpointing import (
     read_checkpoint_arguments,
     seeds,
 )
-from unspool.estimators.comparison import warn_if_no_better_than_mean
+from unspool.estimators.diagnosis import warn_of_weaknesses
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import (
     continued,
@@ -326,7 +326,7 @@ class Model(ReadsTrainingData):
         else:
             self.history_ = history
         if run.passes is None:
-            warn_if_no_better_than_mean(self, data.source, batches, validation)
+            warn_of_weaknesses(self, data.source, batches, validation)
 
     def _generators(self, run: Run) -> tuple[np.random.Generator, torch.Generator]:
         """Return the random number generators of NumPy and of PyTorch."""
