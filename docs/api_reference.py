@@ -242,6 +242,7 @@ SECTIONS = (
             "UnusedCodeWarning",
             "GeneralizationWarning",
             "UnstableTrainingWarning",
+            "InterruptedWarning",
             "OverlapWarning",
             "ParametersChangedWarning",
             "ThresholdWarning",

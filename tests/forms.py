@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import scipy.sparse
 import torch
 from torch.nn.utils.rnn import pack_sequence
@@ -28,6 +29,7 @@ from unspool import (
     Sequences,
     runtime,
 )
+from unspool.data.stored import MappedArray
 
 N, T, F = 8, 6, 2
 RNG = np.random.default_rng(0)
@@ -88,6 +90,22 @@ def tensors(sequences, **options):
     return [torch.tensor(one, **options) for one in sequences]
 
 
+class Takes:
+    """Sequences that are taken by their numbers, and their lengths if these are given."""
+
+    def __init__(self, values, lengths=None):
+        self.values, self.lengths = values, lengths
+
+    def __len__(self):
+        return len(self.values)
+
+    def take(self, indices):
+        if self.lengths is None:
+            return self.values[indices]
+        lengths = self.lengths[indices]
+        return self.values[indices, : lengths.max(initial=0)], lengths
+
+
 def missing_at_the_ends(kind):
     """A table whose last value is missing in two rows."""
     values = TABLE.copy()
@@ -140,6 +158,12 @@ SAME = {
                 pl.Array(pl.Float64, T)
             ),
             "Arrow table of lists": lambda: nested(CUBE, list, pa.table),
+            "data set of PyTorch": lambda: TensorDataset(
+                torch.tensor(CUBE), torch.arange(len(CUBE))
+            ),
+            "object that takes sequences": lambda: Takes(CUBE),
+            "array that is not in memory": lambda: MappedArray(CUBE),
+            "numbers of float16 that are not in memory": lambda: MappedArray(CUBE.astype("f2")),
         },
     ),
     "ragged sequences": (
@@ -158,6 +182,8 @@ SAME = {
             "pandas frame of Series": lambda: nested(RAGGED, pd.Series),
             "polars frame of lists": lambda: nested(RAGGED, list, pl.DataFrame),
             "Arrow table of lists": lambda: nested(RAGGED, list, pa.table),
+            "object that takes sequences": lambda: Takes(np.nan_to_num(PADDED), np.array(LENGTHS)),
+            "padded array that is not in memory": lambda: MappedArray(PADDED),
         },
     ),
     "table": (
@@ -175,6 +201,10 @@ SAME = {
             "polars frame": lambda: pl.DataFrame(TABLE),
             "Arrow table": lambda: pa.table({str(i): TABLE[:, i] for i in range(T)}),
             "record batch": lambda: pa.record_batch({str(i): TABLE[:, i] for i in range(T)}),
+            "table that is not in memory": lambda: MappedArray(TABLE),
+            "Arrow data set": lambda: pyarrow.dataset.dataset(
+                pa.table({str(i): TABLE[:, i] for i in range(T)})
+            ),
         },
     ),
     "table with missing ends": (
@@ -326,7 +356,6 @@ REFUSED = {
     "lazy frame": (pl.LazyFrame({"a": [1.0]}), r"X.collect\(\)"),
     "sparse matrix": (scipy.sparse.csr_matrix(TABLE), r"X.toarray\(\)"),
     "packed sequences": (pack_sequence(tensors(CUBE)), r"pad_packed_sequence"),
-    "data set": (TensorDataset(torch.tensor(CUBE)), r"X.tensors\[0\]"),
     "loader": (DataLoader(TensorDataset(torch.tensor(CUBE))), r"numpy.concatenate"),
     "tensor without values": (torch.zeros(2, 3, 1, device="meta"), r"no data"),
 }

@@ -268,3 +268,31 @@ def test_a_path_that_is_too_long_is_not_a_model_file():
     for path in ("x" * 300, "/".join(["x" * 200] * 30)):
         with pytest.raises(ModelFileError, match="File name too long"):
             model_file.read(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be opened")
+def test_file_and_folder_are_on_the_disk_before_a_write_ends(tmp_path, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(descriptor):
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), names(tmp_path)))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(tmp_path / "file")
+    (of_file, before), (of_folder, after) = synced
+    assert (of_file, of_folder) == (False, True)
+    assert before != after == ["file"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write(tmp_path / "file")
+    assert names(tmp_path) == ["file"]

@@ -260,6 +260,19 @@ AUTOENCODERS = {
     "patches, normalised, clipped": Case(
         lstm(normalization="last", patch_size=2, pooling="all", n_kernels=5, clip=1.5), RAGGED
     ),
+    **{
+        f"convolutions, {padding}": Case(
+            lstm(conv_filters=(4, 3), conv_kernel_size=(3, 2), conv_padding=padding, **more), RAGGED
+        )
+        for padding, more in {
+            "same": {"pooling": "all", "bidirectional": True, "n_kernels": 5},
+            "causal": {"conv_pool_size": (3, 1), "conv_activation": "tanh", "cell": "gru"},
+            "valid": {"decoder": "state", "units": 3, "patch_size": 4},
+        }.items()
+    },
+    "convolutions, composite": Case(
+        lstm(conv_filters=(4,), conv_pool_size=1, horizon=2, decoder="reversed_input"), LONG
+    ),
     "clipped": Case(lstm(clip=0.7), RAGGED),
     "clipped, composite that reads": Case(
         lstm(clip=0.5, scaling="robust", horizon=3, decoder="reversed_input"), RAGGED, FUTURE
@@ -334,6 +347,22 @@ AUTOENCODERS = {
         lambda: ConvAutoencoder(4, filters=(3, 2), kernel_size=4, activation="gelu", **QUICK),
         RAGGED,
     ),
+    **{
+        f"strided {name}, {upsampling}": Case(
+            lambda upsampling=upsampling: ConvAutoencoder(
+                None,
+                filters=(3, 2),
+                kernel_size=(4, 3),
+                strides=2,
+                pool_size=(1, 2),
+                upsampling=upsampling,
+                **QUICK,
+            ),
+            X,
+        )
+        for name, X in (("images", images()), ("sequences", RAGGED))
+        for upsampling in ("nearest", "transposed")
+    },
     "convolved, softmax": Case(
         lambda: ConvAutoencoder(4, filters=(3,), pool_size=1, activation="softmax", **QUICK),
         RAGGED,
@@ -353,6 +382,7 @@ MASKED = {
     "missing, kernels": Case(
         lstm(n_kernels=20, pooling="all", contrastive_weight=0.1, **MASK), HOLES
     ),
+    "missing, convolutions": Case(lstm(conv_filters=(4,), normalization="last", **MASK), HOLES),
     "missing, dense sequences": Case(
         lambda: DenseAutoencoder(4, hidden_units=(6,), **MASK, **QUICK), HOLES
     ),
@@ -398,6 +428,9 @@ FORECASTERS = {
         f"forecaster, {name}, narrowing": Case(forecaster(decoder=name, units=(6, 4)), LONG)
         for name in ("repeat", "state_previous", "dense")
     },
+    "forecaster, convolutions": Case(
+        forecaster(conv_filters=(4,), normalization="standard", linear_steps=4), LONG
+    ),
     "forecaster, two layers": Case(forecaster(num_layers=2, decoder="repeat", units=4), LONG),
     **{
         f"forecaster, normalization {name}, linear {steps}": Case(

@@ -107,6 +107,8 @@ def errors(
     loss: Loss,
     form: InputForm,
     per: Per,
+    *,
+    missing: bool,
 ) -> FloatArray:
     """Return errors of reconstructions.
 
@@ -122,6 +124,9 @@ def errors(
         Form of the data; steps of images are their pixels (H, W).
     per : "sequence", "step", "feature" or ("step", "feature")
         Whether the result has the shape (N,), (N, T), (N, F) or (N, T, F).
+    missing : bool
+        Whether values may be missing. Sums of values have another order then, so that all parts of
+        the data need the same.
     """
     has_steps = per in ("step", STEP_AND_FEATURE)
     measure = error_function(per, loss)
@@ -131,7 +136,7 @@ def errors(
     features = (source.n_features,) if has_features(per) else ()
     if not has_steps:
         means = np.full((len(source), *features), np.nan)
-        if source.has_missing:
+        if missing:
             by_value = isinstance(loss, str) and not is_by_step(loss)
             if per == "sequence" and by_value:  # a mean over values, not over steps
                 measure = error_function(STEP_AND_FEATURE, loss)

@@ -91,7 +91,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         descriptor = os.open(temporary, NEW, 0o666 if mode is None else mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                _lock(descriptor)
+                lock_file(descriptor)
                 _remove_abandoned(target, now=os.fstat(descriptor).st_mtime)
                 if mode is not None:
                     with contextlib.suppress(OSError):  # a file system without permissions
@@ -152,7 +152,7 @@ def _temporary_prefix(target: Path) -> str:
     return f".{os.fsencode(target.name)[:room].decode(errors='ignore')}."
 
 
-def _lock(descriptor: int) -> bool:
+def lock_file(descriptor: int) -> bool:
     """Lock a file until it is closed; return False if another process has locked it."""
     if fcntl is not None:
         try:
@@ -183,6 +183,6 @@ def _is_locked(path: str) -> bool:
     """Return whether a running process is writing the file at `path`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return not _lock(descriptor)
+        return not lock_file(descriptor)
     finally:
         os.close(descriptor)

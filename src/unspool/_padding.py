@@ -13,9 +13,9 @@ def reverse_within(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x.gather(1, source[:, :, None].expand_as(x))
 
 
-def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Set the padding of sequences (B, T, F) to zero."""
+def without_padding(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:
+    """Set the padding of sequences (B, T, F) to zero, or to another value."""
     if lengths is None:
         return x
     real = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
-    return torch.where(real[:, :, None], x, 0.0)
+    return torch.where(real[:, :, None], x, value)

@@ -22,6 +22,8 @@ DecoderName = Literal[LSTMDecoderName, "dense"]
 PoolingName = Literal["last", "mean", "max", "mean_max", "all"]
 StatisticName = Literal["last", "mean", "max", "min", "std"]
 NormalizationName = Literal["none", "last", "standard"]
+ConvPaddingName = Literal["same", "causal", "valid"]
+UpsamplingName = Literal["nearest", "transposed"]
 ActivationName = Literal["linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"]
 # Which of encoder and decoders reads in both directions; True means all of them.
 Directions = bool | Literal["encoder", "decoder"]

@@ -127,6 +127,19 @@ class UnstableTrainingWarning(UserWarning):
     """
 
 
+class InterruptedWarning(UserWarning):
+    """Issued by `fit` if Ctrl-C or SIGTERM ended training, and the estimator is fitted anyway.
+
+    It has the weights of the best epoch so far, and ``interrupted_`` is True. The message says how
+    many epochs were done, and how to go on. A second signal ends `fit` at once, with
+    `KeyboardInterrupt` or, for SIGTERM, `SystemExit`; the estimator is then as it was before.
+
+    See Also
+    --------
+    UnstableTrainingWarning : Training that diverged and recovered.
+    """
+
+
 class OverlapWarning(UserWarning):
     """Issued by `fit` if training data and validation data overlap, or would at random.
 

@@ -73,6 +73,12 @@ def plans():
         given = {"latent_dim": 5, "decoder": decoder, **way, **units, **code}
         yield "LSTMAutoencoder", {**given, "patch_size": 2}, FUTURES
     yield "LSTMForecaster", {"latent_dim": 5, "decoder": "dense", "units": (6, 4)}, FUTURES
+    for padding, decoder, filters in product(
+        ("same", "causal", "valid"), ("repeat", "state", "reversed_input"), ((4,), (3, 2))
+    ):
+        given = {"conv_filters": filters, "conv_padding": padding, "decoder": decoder}
+        for name in ("LSTMAutoencoder", "LSTMForecaster"):
+            yield name, {"latent_dim": 5, "conv_kernel_size": 2, **given}, FUTURES
     bare = {"latent_dim": 4, "decoder_units": 3, "bidirectional": False, "head_units": None}
     yield "LSTMAutoencoder", bare, SEQUENCES
     yield "LSTMAutoencoder", {**bare, "decoder": "flat", "decoder_units": 21}, SEQUENCES
@@ -85,6 +91,12 @@ def plans():
     ):
         sizes = {"filters": filters, "kernel_size": kernel, "pool_size": pool}
         yield "ConvAutoencoder", {"latent_dim": latent, **sizes, **code}, facts
+        more = {"strides": pool, "pool_size": 1, "upsampling": "transposed"}
+        yield "ConvAutoencoder", {"latent_dim": latent, **sizes, **more}, facts
+    for facts, upsampling in product((SEQUENCES, IMAGES), ("nearest", "transposed")):
+        each = {"kernel_size": (2, 5, 3), "strides": (1, 2, 3), "pool_size": (2, 2, 1)}
+        given = {"filters": (2, 3, 4), "upsampling": upsampling, **each}
+        yield "ConvAutoencoder", {"latent_dim": 5, **given}, facts
 
 
 def planned(name, given, facts):

@@ -53,6 +53,18 @@ def test_fit_warns_if_the_model_is_no_better_than_the_mean(run, tmp_path):
     assert "warning: The reconstruction is no better than the mean sequence" in done.err
 
 
+def test_fit_says_that_batches_have_similar_lengths(run, tmp_path):
+    steps = [3] * 60 + [300]
+    ids = np.repeat(np.arange(61), steps)
+    values = np.sin(np.arange(sum(steps)))
+    data = write_csv(tmp_path / "d.csv", {"id": ids, "a": values})
+    call = ["fit", data, "--id", "id", "-o", tmp_path / "m", "--epochs", 1, "--batch-size", 8,
+            "--set", "validation_split=0"]  # fmt: skip
+    said = "3 to 300 steps; batches of similar lengths, 0% padding instead of 79%"
+    assert said in " ".join(run(*call).err.split())
+    assert "similar lengths" not in run(*call, "--batch-size", 64).err
+
+
 def test_labels_are_never_trained_on(run, heartbeats, tmp_path):
     other = tmp_path / "other.tsv"
     other.write_text("".join("7" + line[1:] for line in heartbeats.read_text().splitlines(True)))

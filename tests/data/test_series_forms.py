@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 from tests.forms import (
     CUBE,
@@ -25,6 +27,7 @@ from tests.forms import (
 from unspool import Windows
 from unspool.data.convert import as_sequences
 from unspool.data.series import chronological_split
+from unspool.data.stored import MappedArray
 from unspool.errors import InputError
 from unspool.io.long_tables import sequences_from_table
 
@@ -34,6 +37,10 @@ OF_SERIES = {
     "frame with an index called time": lambda: FRAME.rename_axis("time"),
     "polars frame": lambda: pl.DataFrame(FRAME),
     "Arrow table": lambda: pa.table({"a": SERIES[:, 0], "b": SERIES[:, 1]}),
+    "Arrow data set": lambda: pyarrow.dataset.dataset(
+        pa.table({"a": SERIES[:, 0], "b": SERIES[:, 1]})
+    ),
+    "array that is not in memory": lambda: MappedArray(SERIES),
     "frame of Float64": lambda: FRAME.astype("Float64"),
     "masked array without a masked value": lambda: np.ma.MaskedArray(SERIES),
     "tensor with gradients": lambda: torch.tensor(SERIES, requires_grad=True),
@@ -44,7 +51,14 @@ SEVERAL_SERIES = {
     **{
         form: SAME["ragged sequences"][1][form]
         for form in SAME["ragged sequences"][1]
-        if form not in ("padded with NaN", "padded and masked", "list of masked arrays")
+        if form
+        not in (
+            "padded with NaN",
+            "padded and masked",
+            "list of masked arrays",
+            "object that takes sequences",
+            "padded array that is not in memory",
+        )
     },
     "tuple of arrays": lambda: tuple(RAGGED),
     "pandas frame of arrays": lambda: nested(RAGGED),
@@ -92,9 +106,9 @@ OF_NO_SERIES = {
             "lazy frame",
             "sparse matrix",
             "packed sequences",
-            "data set",
         )
     },
+    "data set": (TensorDataset(torch.tensor(CUBE)), r"X.tensors\[0\]"),
     "hidden numbers": (hidden(PADDED[2]), r"Series 0 holds nan at step 5, feature 0"),
     "missing numbers": (FRAME.astype("Int64", errors="ignore").replace(0, pd.NA), r"holds nan"),
     "times that go back": (FRAME.set_index(DAYS[::-1]), r"times that increase.*sort_index"),

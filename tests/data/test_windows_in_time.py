@@ -237,6 +237,18 @@ REFUSED = [
     ({"size": 3, "times": np.full(20, np.nan)}, "`times` of series 0 has no time at step 0; every"),
     ({"size": 3, "times": np.arange(0.0, 60, 3), "max_gap": 1}, "No window of 3 steps lies between "
      "two gaps of more than 1; choose a smaller window or a larger `max_gap`, or keep short parts"),
+    ({"size": 3, "times": [[None, []]]}, "Expected numbers in `times` of series 0, but NumPy can"),
+    ({"size": 3, "times": "noon"}, "Expected `times` of series 0 as an array, a list of arrays or"),
+    ({"size": 3, "breaks": np.array(2)}, "Expected `breaks` as a list of 1 arrays of steps, one "
+     "for each series, got array(2)."),
+    ({"size": 3, "breaks": [[1], [2]]}, "Expected `breaks` as a list of 1 arrays of steps, one "
+     "for each series, got 2."),
+    ({"size": 3, "breaks": [[0.5]]}, "Expected `breaks` of series 0 as whole numbers, got [0.5]."),
+    ({"size": 3, "breaks": [[[1], [1, 2]]]}, "Expected numbers in `breaks` of series 0, but NumPy"),
+    ({"size": 3, "breaks": [[20]]}, "Expected `breaks` of series 0 from 0 to 19, the numbers of "
+     "its steps, got 20 to 20."),
+    ({"size": 20, "breaks": [[9]]}, "No window of 20 steps lies between two breaks of the series "
+     "(gaps in time or missing values); choose a smaller window, or keep short parts as one"),
     ({"size": 5, "dilation": 6}, "Expected a series of at least 25 steps (the window), got 20 in"),
 ]  # fmt: skip
 

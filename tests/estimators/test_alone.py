@@ -30,6 +30,7 @@ MODELS = {
     "lstm, relu": lambda: LSTMAutoencoder(
         20, activation="relu", recurrent_activation="hard_sigmoid", decoder="dense", **SHORT
     ),
+    "convolutions": lambda: LSTMAutoencoder(20, conv_filters=(9,), conv_padding="causal", **SHORT),
     "composite": lambda: LSTMAutoencoder(20, horizon=1, **SHORT),
     "variational": lambda: LSTMAutoencoder(20, kl_weight=0.1, **SHORT),
     "forecaster": lambda: LSTMForecaster(**SHORT),

@@ -18,7 +18,9 @@ from unspool import (
     Windows,
 )
 from unspool.anomaly import SubPCA
+from unspool.data import stored
 from unspool.errors import InputError
+from unspool.training import blocks
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
@@ -30,6 +32,9 @@ pytestmark = [
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 8, 2)).cumsum(1)
 RAGGED = Sequences(RNG.normal(size=(24, 8, 2)), RNG.integers(1, 9, 24))
+VERY_RAGGED = Sequences(
+    RNG.normal(size=(24, 200, 2)), np.concatenate([RNG.integers(1, 5, 22), [180, 200]])
+)
 HOLES = np.where(RNG.random(X.shape) < 0.1, np.nan, X)
 LABELS = np.arange(24) % 3
 SERIES = RNG.normal(size=(90, 2)).cumsum(0)
@@ -81,6 +86,7 @@ FEW_KILLS = {
         {},
     ),
     "ragged": (lambda: lstm(bidirectional=True), RAGGED, {}),
+    "very different lengths": (lambda: lstm(batch_size=3), VERY_RAGGED, {}),
     "windows, a part of them per epoch": (lambda: lstm(steps_per_epoch=3), Windows(SERIES, 8), {}),
     "missing values": (lambda: lstm(missing="mask", input_dropout=0.3), HOLES, {}),
     "weights of sequences": (lambda: lstm(), X, {"sample_weight": np.arange(24.0)}),
@@ -156,6 +162,24 @@ def test_a_fit_that_is_killed_twice_ends_in_the_same_bits(case, tmp_path):
     assert not differences(fit(), killed)
 
 
+class Taken:
+    """Sequences that are read when they are taken."""
+
+    def __len__(self):
+        return len(X)
+
+    def take(self, indices):
+        return X[indices]
+
+
+def test_a_fit_on_data_that_are_not_in_memory_ends_in_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 4 * X[0].nbytes)
+    monkeypatch.setattr(blocks, "POOL_VALUES", 9 * X[0].size)
+    fit, path = fit_of((lstm, Taken(), {})), tmp_path / "fit.checkpoint"
+    killed = fitted_with_kills(fit, path, [5, 4, 6])
+    assert not differences(fit(), killed)
+
+
 def test_a_fit_that_has_ended_returns_the_same_model_without_training(tmp_path):
     fit, path = fit_of(MANY_KILLS["classifier"]), tmp_path / "fit.checkpoint"
     first = fit(checkpoint=path)
@@ -227,19 +251,19 @@ OTHERS = {
         "`input_noise` was 0.0 and is 0.5 now; `units` was 4 and is 5 now",
     ),
     "no patience": ({"patience": None}, {}, "`patience` was 'auto' and is None now"),
-    "values": ({}, {"X": X + 1e-6}, "`X` has other values or lengths"),
-    "number": ({}, {"X": X[:20]}, "`X` had 24 sequences and has 20 now"),
-    "features": ({}, {"X": X[:, :, :1]}, "`X` had 2 features and has 1 now"),
+    "values": ({}, {"X": X + 1e-6}, "the sequences have other values or lengths"),
+    "number": ({}, {"X": X[:20]}, "there were 24 sequences and are 20 now"),
+    "features": ({}, {"X": X[:, :, :1]}, "there were 2 features and are 1 now"),
     "weights": (
         {},
         {"sample_weight": np.arange(1.0, 25)},
         "`sample_weight` has other values",
     ),
-    "groups": ({}, {"groups": LABELS}, "other sequences of `X` are held out"),
+    "groups": ({}, {"groups": LABELS}, "other sequences are held out"),
     "validation data": (
         {},
         {"validation_data": X[:3] + 1},
-        "other sequences of `X` are held out; other sequences are validated on",
+        "other sequences are held out; other sequences are validated on",
     ),
     "freeze": ({}, {"freeze": "encoder"}, "`freeze` was [] and is ['encoder'] now"),
 }
@@ -259,6 +283,19 @@ def test_a_checkpoint_of_another_fit_is_refused_with_the_difference(
         "`checkpoint`."
     )
     assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [Windows(SERIES, 8, 2)[1:], Windows(SERIES, 8, 2)[::-1], Windows(SERIES, 7, 2)[:42]],
+    ids=["later", "another order", "shorter"],
+)
+def test_a_checkpoint_of_other_windows_of_the_same_series_is_refused(windows, tmp_path):
+    path, given = tmp_path / "fit.checkpoint", {"epochs": 1, "validation_split": 0.0}
+    of_fit = Windows(SERIES, 8, 2)
+    lstm(**given).fit(of_fit if len(windows) == 42 else of_fit[:-1], checkpoint=path)
+    with pytest.raises(InputError, match="the sequences have other values or lengths"):
+        lstm(**given).fit(windows, checkpoint=path)
 
 
 def test_a_checkpoint_of_another_start_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from unspool import (
     Sequences,
     Windows,
 )
+from unspool.errors import InputError
 from unspool.estimators import encoder_classifier
 
 # The autoencoders here are far too small and short-trained to be any good.
@@ -101,6 +102,11 @@ BAD_LABELS = [
         "Expected labels of one type that can be sorted, got other labels ('<' not supported "
         "between instances of 'str' and 'int'); convert all of them to strings.",
     ),
+    (
+        np.ma.MaskedArray(1.0, True),
+        "Expected a label in `y` for every sequence, but it contains NaN or another missing value "
+        "for sequence 0; leave such sequences out.",
+    ),
     ([], "Found input variables with inconsistent numbers of samples: [60, 0]"),
 ]
 
@@ -111,7 +117,7 @@ def test_bad_labels_are_reported_before_anything_is_trained(data, y, message, mo
         raise AssertionError("trained on bad labels")
 
     monkeypatch.setattr(LSTMAutoencoder, "fit", fail)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(InputError) as caught:
         quick().fit(data[0], y)
     assert str(caught.value).startswith(message)
 

@@ -135,12 +135,15 @@ def test_images_with_channels_are_scaled_by_channel():
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 2), (5, 3, 1)], ids=str)
 @pytest.mark.parametrize("pool", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("latent_dim", [None, 6])
-def test_every_size_and_pool_works(shape, pool, latent_dim):
+@pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
+def test_every_size_pool_and_stride_works(shape, pool, stride, latent_dim, upsampling):
     X = colours(20, shape) if shape[2] == 3 else np.random.default_rng(0).normal(size=(20, *shape))
     given = {"filters": (3, 2), "kernel_size": 2, "epochs": 1, "latent_dim": latent_dim}
+    given |= {"strides": stride, "upsampling": upsampling}
     model = make(**given, pool_size=pool).fit(X)
-    height, width = (-(-n // pool**2) for n in shape[:2])
+    height, width = (-(-n // (pool * stride) ** 2) for n in shape[:2])
     assert model.transform(X).shape == (20, latent_dim or height * width * 2)
     assert model.inverse_transform(model.transform(X)).shape == X.shape
 
@@ -210,6 +213,71 @@ def test_feature_maps_are_the_outputs_of_the_convolutions():
         assert str(caught.value) == message
 
 
+@pytest.mark.cpu
+def test_strided_and_transposed_convolutions_in_torchs_own_functions():
+    X = colours(shape=(8, 6, 3))
+    model = make(filters=(4, 6), strides=2, pool_size=1, latent_dim=None, upsampling="transposed")
+    model.fit(X)
+    weights = dict(model.module_.state_dict())
+    images = torch.from_numpy(scaled(X)).permute(0, 3, 1, 2)
+    for layer in range(2):  # an even side and a kernel of 3 need one zero, at the far edge
+        name = f"encoder.convolutions.{layer}"
+        odd = images.shape[3] % 2
+        padded = functional.pad(images, (odd, 1, 0, 1))
+        images = functional.conv2d(
+            padded, weights[f"{name}.weight"], weights[f"{name}.bias"], stride=2
+        ).relu()
+    assert_close("codes", images.permute(0, 2, 3, 1).flatten(1), model.transform(X))
+    for layer, (height, width) in enumerate([(4, 3), (8, 6)]):
+        name = f"decoders.reconstruction.convolutions.{layer}"
+        images = functional.conv_transpose2d(
+            images, weights[f"{name}.weight"].transpose(0, 1), weights[f"{name}.bias"], stride=2
+        )[:, :, :height, :width].relu()
+    name = "decoders.reconstruction.convolutions.2"
+    images = functional.conv2d(
+        images, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1
+    )
+    expected = images.permute(0, 2, 3, 1).numpy() * X.std((0, 1, 2)) + X.mean((0, 1, 2))
+    assert_close("images", expected.astype(np.float32), model.reconstruct(X).astype(np.float32))
+
+
+def test_kernels_strides_and_pools_may_differ_between_convolutions():
+    X = np.random.default_rng(0).normal(size=(20, 13, 2))
+    each = {"kernel_size": [5, 4, 3], "strides": (1, 2, 1), "pool_size": (2, 1, 1)}
+    model = make(filters=(4, 3, 2), latent_dim=None, **each).fit(X)
+    shapes = [tuple(one.weight.shape[2:]) for one in model.module_.encoder.convolutions]
+    assert shapes == [(5, 1), (4, 1), (3, 1)]
+    decoder = model.module_.decoders["reconstruction"].convolutions
+    assert [one.weight.shape[2] for one in decoder] == [3, 3, 4, 5]
+    assert [one.up for one in decoder] == [(1, 1), (1, 1), (2, 1), (2, 1)]
+    assert [model.feature_maps(X, layer).shape[2] for layer in range(3)] == [13, 4, 4]
+    assert model.transform(X).shape == (20, 4 * 2)
+    with pytest.raises(InputError) as caught:
+        make(filters=(4, 3, 2), strides=(2, 1)).fit(X)
+    assert str(caught.value) == (
+        "`strides` has 2 numbers, but `filters` has 3; give one number for all convolutions, or "
+        "one for each."
+    )
+
+
+def test_feature_maps_of_strided_convolutions_are_nan_past_the_ends_of_sequences():
+    lengths = np.array([9, 4, 5, 1, 0] * 4)
+    X = Sequences(np.random.default_rng(0).normal(size=(20, 9, 2)), lengths)
+    model = make(filters=(4, 3), strides=(2, 1), pool_size=(1, 3)).fit(X)
+    for layer in range(2):
+        maps = model.feature_maps(X, layer)
+        assert maps.shape == (20, 4 - layer, 5)
+        assert (np.isnan(maps).sum((1, 2)) == (4 - layer) * (5 - (lengths + 1) // 2)).all()
+
+
+def test_a_strided_autoencoder_learns_as_one_with_pooling_does():
+    X = np.sin(np.arange(24) / 2 + np.random.default_rng(0).uniform(0, 6, (300, 1)))[..., None]
+    given = {"latent_dim": None, "kernel_size": 7, "strides": 2, "pool_size": 1, "epochs": 12}
+    for upsampling in ("nearest", "transposed"):
+        model = make(filters=(8, 4), upsampling=upsampling, dropout=0.05, **given).fit(X[:250])
+        assert model.score(X[250:]) > 0.9
+
+
 def test_feature_maps_of_sequences_are_nan_past_their_ends():
     lengths = np.array([9, 4, 5, 1, 0] * 4)
     X = Sequences(np.random.default_rng(0).normal(size=(20, 9, 2)), lengths)
@@ -256,13 +324,19 @@ def test_pipelines_clones_and_searches_work(given):
 
 def test_bad_parameters_are_reported_together():
     bad = {"latent_dim": 0, "filters": (), "kernel_size": 0, "pool_size": 1.5, "activation": 3}
+    bad |= {"strides": (2, 0), "upsampling": "transpose"}
     with pytest.raises(InputError) as caught:
         make(**bad, image_shape=(8,)).fit([[1]])
     assert str(caught.value).splitlines() == [
         "`latent_dim` must be a whole number of at least 1 or None, got 0.",
         "`filters` must have at least one number, got none.",
-        "`kernel_size` must be a whole number of at least 1, got 0.",
-        "`pool_size` must be a whole number of at least 1, got 1.5.",
+        "`kernel_size` must be a whole number of at least 1, or a list with one for each "
+        "convolution, got 0.",
+        "`strides` must be a whole number of at least 1, got 0.",
+        "`pool_size` must be a whole number of at least 1, or a list with one for each "
+        "convolution, got 1.5.",
+        "unknown `upsampling` 'transpose': did you mean 'transposed'? Known are 'nearest', "
+        "'transposed'.",
         "unknown `activation` 3: known are 'elu', 'gelu', 'linear', 'relu', 'sigmoid', "
         "'softmax', 'tanh'.",
         "`image_shape` must be (H, W) or (H, W, C), got (8,).",

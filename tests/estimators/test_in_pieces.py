@@ -122,6 +122,24 @@ def test_sequences_in_pieces_equal_sequences_at_once(name, X, methods):
         check_in_pieces(trained, method, X)
 
 
+@pytest.mark.parametrize("per", ["sequence", "feature", "step"])
+def test_missing_values_in_one_piece_change_no_other(model, per):
+    values = np.random.default_rng(0).normal(size=(40, 8, 2))
+    values[3, 2] = np.nan
+    check_in_pieces(model, "reconstruction_error", Sequences(values, missing="mask"), per=per)
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "reconstruction_error"])
+def test_a_memory_mapped_series_equals_one_in_memory(model, method, tmp_path):
+    series = np.random.default_rng(2).normal(size=(300, 2)).cumsum(0)
+    np.save(tmp_path / "series.npy", series)
+    mapped = Windows(np.load(tmp_path / "series.npy", mmap_mode="r"), 8)
+    found = joined(model.in_pieces(method, mapped))
+    whole = getattr(model, method)(Windows(series, 8))
+    np.testing.assert_array_equal(found, whole)
+    np.testing.assert_array_equal(getattr(model, method)(mapped), whole)
+
+
 def test_a_table_keeps_its_form_in_pieces():
     X = rows(60)
     trained = ALL["table"].fit()

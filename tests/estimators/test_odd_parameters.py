@@ -105,6 +105,10 @@ def test_pools_and_kernels_larger_than_what_they_read():
         "`pool_size` must be at most 30 for images or sequences of up to 30 pixels or steps per "
         "side, got 1000000000."
     )
+    assert refusal(lambda: ConvAutoencoder(strides=(2, 31), filters=(2, 2)).fit(images)) == (
+        "`strides` must be at most 30 for images or sequences of up to 30 pixels or steps per "
+        "side, got (2, 31)."
+    )
     assert refusal(lambda: ConvAutoencoder(kernel_size=2**31, verbose=0).fit(images)) == (
         "`kernel_size` must be at most 60 for images or sequences of up to 30 pixels or steps per "
         "side, got 2147483648."

@@ -66,6 +66,11 @@ AUTOENCODERS = {
     "composite, patches": lstm("reversed_input", patch_size=3, horizon=4),
     "composite, patches, repeat": lstm(patch_size=3, horizon=4),
     "loss by feature": lstm(loss={0: "mae", 1: "huber"}),
+    "convolutions": lstm(conv_filters=(3, 4), conv_kernel_size=(4, 3), conv_pool_size=(2, 1)),
+    "convolutions, causal, pooled": lstm(
+        pooling="all", n_kernels=10, conv_filters=(3,), conv_padding="causal", conv_pool_size=3
+    ),
+    "convolutions, unpadded": lstm("state", conv_filters=(3,), conv_padding="valid"),
     "variational": lstm(kl_weight=0.1),
     "variational, as wide as its state": lstm(kl_weight=0.1, bidirectional=False),
     "ReLU code": lstm(code_activation="relu", units=3),
@@ -94,10 +99,16 @@ AUTOENCODERS = {
     "stacked": StackedAutoencoder(3, hidden_units=(6,), inner_output_activation="sigmoid"),
     "sequences": conv(),
     "sequences, a pool that does not fit": conv(kernel_size=4, pool_size=4, activation="gelu"),
+    "sequences, strides": conv(strides=2, pool_size=1, kernel_size=7, upsampling="transposed"),
+    "sequences, a stride that does not fit": conv(
+        strides=(3, 1), pool_size=(1, 2), kernel_size=(2, 5), upsampling="transposed"
+    ),
     "sequences, one map": conv(filters=(3,), pool_size=1, latent_dim=None),
 }
 IMAGES = {
     "colours": conv(image_shape=(3, 5, 2), filters=(3, 4, 5), output_activation="softmax"),
+    "strides": conv(image_shape=(5, 4, 2), strides=2, pool_size=1, upsampling="transposed"),
+    "strides, repeated pixels": conv(image_shape=(5, 4, 2), strides=(2, 1), pool_size=(2, 1)),
     "softmax inside": conv(image_shape=(3, 3, 2), activation="softmax", kernel_size=2),
     "variational": conv(image_shape=(3, 3, 2), latent_dim=None, kl_weight=0.1),
 }

@@ -251,7 +251,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     "convolution before an LSTM": Architecture(
         chain(conv(8, **RELU), pool(), lstm(10, **RELU), dense(1)),
         "predict",
-        refused="MaxPooling1D",
     ),
     "strided convolutions (anomaly detection of Keras's examples)": Architecture(
         chain(
@@ -259,7 +258,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             *(up(4, 7, strides=2, **SAME), drop(), up(8, 7, strides=2, **SAME)),
             up(F, 7, padding="same"),
         ),
-        refused="Conv1DTranspose",
     ),
     "LSTM classifier of activities": Architecture(
         chain(lstm(10), drop(0.5), dense(8, "relu"), dense(5, "softmax")), "classify"
@@ -328,7 +326,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             conv2(1, padding="same", activation="sigmoid"),
             shape=IMAGE,
         ),
-        refused="Conv2DTranspose",
     ),
     "convolutions, batch normalization and average (classification of Keras's examples)": (
         Architecture(
@@ -343,7 +340,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         chain(
             *(conv(8, **SAME), pool(), lstm(10), repeat(), lstm(10, **SEQ), each(F)),
         ),
-        refused="MaxPooling1D",
     ),
     "GRU autoencoder": Architecture(chain(gru(10), repeat(), gru(10, **SEQ), each(F))),
     "encoder and decoder as nested models": Architecture(encoder_and_decoder),

@@ -239,8 +239,8 @@ REFUSED = {
         "Dense 'odd' cannot be imported: it is applied to every step; put a Flatten before it.",
     ),
     "strides": (
-        lambda: Sequential([Input((8, 6, 1)), L.Conv2D(2, 3, 2, "same", name="odd")]),
-        "Conv2D 'odd' cannot be imported: its `strides` is (2, 2); only 1 is supported.",
+        lambda: Sequential([Input((8, 6, 1)), L.Conv2D(2, 3, (2, 1), "same", name="odd")]),
+        "Conv2D 'odd' cannot be imported: its `strides` is (2, 1); both must be the same.",
     ),
     "valid": (
         lambda: Sequential([Input((8, 6, 1)), L.Conv2D(2, 3, name="odd")]),

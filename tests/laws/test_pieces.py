@@ -1,5 +1,7 @@
 """Encoding in pieces equals encoding the whole, to the bit."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def joined(pieces):
 
 def of_pieces(compute, X, future, edges):
     pieces = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         part = None if future is None else future[start:stop]
         pieces.append(compute(X[start:stop], part))
     return {name: joined([one[name] for one in pieces]) for name in pieces[0]}

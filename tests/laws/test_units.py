@@ -65,9 +65,7 @@ def test_powers_of_two_as_units_change_no_bit_of_a_model(configuration, scaling,
     for name in set(found[0]) & set(IN_UNITS):
         one, other = found[0][name], found[1][name]
         units = factor[targets]
-        if configuration.form == "table":
-            units = units[0]
-        elif name == "forecasts" and one.ndim == 2:
+        if configuration.form == "table" or (name == "forecasts" and one.ndim == 2):
             units = units[0]
         np.testing.assert_array_equal(other, one * units, name)
 

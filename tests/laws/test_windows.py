@@ -117,7 +117,7 @@ def test_series_are_refused_where_no_window_fits(case):
     if expected:
         assert len(Windows(series, **given_options)) == len(expected)
         return
-    with pytest.raises(InputError, match="Expected a series of at least|No window of"):
+    with pytest.raises(InputError, match=r"Expected a series of at least|No window of"):
         Windows(series, **given_options)
 
 

@@ -328,7 +328,16 @@ CONVOLUTIONS = [
     ),
     (
         changed(parameters__pool_size=10**9),
-        "Expected a `pool_size` of at most 1024, got 1000000000.",
+        "Expected `strides` times `pool_size` of at most 1024, got 1 · 1000000000.",
+    ),
+    (
+        changed(parameters__strides=(200,)),
+        "Expected `strides` times `pool_size` of at most 1024, got 200 · 6.",
+    ),
+    (
+        changed(parameters__strides=(1, 1)),
+        "`strides` has 2 numbers, but `filters` has 1; give one number for all convolutions, or "
+        "one for each.",
     ),
     (
         changed(parameters__kernel_size=10**9),

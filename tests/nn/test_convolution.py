@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from tests.close import assert_close
-from unspool.blueprint.layers import sizes
+from unspool.blueprint.convolutions import Convolutions, crop_before, padding
 from unspool.errors import InputError
 from unspool.nn.conv_decoder import ConvDecoder
 from unspool.nn.conv_encoder import ConvEncoder
@@ -73,18 +73,62 @@ def test_pooling_counts_incomplete_blocks_at_the_far_edges():
     images = torch.arange(15.0).view(1, 3, 5, 1)
     assert Pool((2, 2))(images)[0, :, :, 0].tolist() == [[6, 8, 9], [11, 13, 14]]
     assert Pool((1, 1))(images) is images
-    assert sizes((3, 5), (2, 2), 3) == [(3, 5), (2, 3), (1, 2), (1, 1)]
+    assert shrinking((3, 5), (2, 2), 3).sizes == [(3, 5), (2, 3), (1, 2), (1, 1)]
+
+
+def shrinking(shape, pool, count):
+    """`count` convolutions with this pooling."""
+    ones = ((1, 1),) * count
+    return Convolutions(shape, (3,) * count, ones, ones, (pool,) * count)
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1), (2, 5)], ids=str)
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (2, 5)], ids=str)
+@pytest.mark.parametrize("size", [(6, 5), (7, 9), (1, 2)], ids=str)
+def test_a_strided_convolution_is_padded_as_in_keras(size, kernel, stride):
+    convolution = with_biases(Convolution(3, 5, kernel, stride=stride, generator=generator()))
+    images = torch.randn(2, *size, 3, dtype=torch.float64, generator=generator())
+    (above, below), (left, right) = map(padding, size, kernel, stride)
+    read = functional.pad(images.permute(0, 3, 1, 2), (left, right, above, below))
+    expected = functional.conv2d(read, convolution.weight, convolution.bias, stride)
+    assert expected.shape[2:] == tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+    assert 0 <= below - above <= 1
+    assert_close("images", expected.permute(0, 2, 3, 1), convolution(images))
+
+
+@pytest.mark.parametrize("up", [(2, 2), (3, 1), (1, 2), (5, 4)], ids=str)
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (4, 4), (7, 2)], ids=str)
+def test_a_transposed_convolution_equals_that_of_torch_cropped_as_in_keras(kernel, up):
+    convolution = with_biases(
+        Convolution(3, 5, kernel, up=up, transposed=True, generator=generator())
+    )
+    images = torch.randn(2, 6, 5, 3, dtype=torch.float64, generator=generator())
+    ours, theirs = (images.clone().requires_grad_() for _ in range(2))
+    got = convolution(ours)
+    whole = functional.conv_transpose2d(
+        theirs.permute(0, 3, 1, 2), convolution.weight.transpose(0, 1), convolution.bias, up,
+        output_padding=tuple(max(0, u - k) for u, k in zip(up, kernel, strict=True)),
+    )  # fmt: skip
+    top, left = map(crop_before, kernel, up)
+    expected = whole[:, :, top : top + 6 * up[0], left : left + 5 * up[1]].permute(0, 2, 3, 1)
+    assert_close("images", expected, got)
+    weights = torch.randn(got.shape, dtype=torch.float64, generator=generator(2))
+    parameters = list(convolution.parameters())
+    for one, other in zip(
+        torch.autograd.grad((expected * weights).sum(), [*parameters, theirs]),
+        torch.autograd.grad((got * weights).sum(), [*parameters, ours]),
+        strict=True,
+    ):
+        assert_close("gradient", one, other)
 
 
 def by_hand(encoder, images):
     """Convolution, activation, pool, one after the other: maps before each pool, and the last."""
     maps = []
-    for convolution in encoder.convolutions:
+    for convolution, pool in zip(encoder.convolutions, encoder.pools, strict=True):
         maps.append(encoder.activation(convolved(images, convolution)))
         read = maps[-1].permute(0, 3, 1, 2)
-        images = functional.max_pool2d(read, encoder.pool.kernel_size, ceil_mode=True).permute(
-            0, 2, 3, 1
-        )
+        images = functional.max_pool2d(read, pool.kernel_size, ceil_mode=True).permute(0, 2, 3, 1)
     return maps, images
 
 
@@ -125,11 +169,11 @@ def test_a_decoder_convolves_upsamples_and_crops(shape):
     )  # fmt: skip
     code = torch.randn(3, 6, dtype=torch.float64, generator=generator())
     start = torch.tanh(code @ decoder.start.weight.T + decoder.start.bias)
-    images = start.view(3, *sizes(shape, pool, 2)[-1], 4)
+    images = start.view(3, *shrinking(shape, pool, 2).sizes[-1], 4)
     first, second, third = decoder.convolutions
     assert [c.weight.shape[:2] for c in decoder.convolutions] == [(4, 4), (3, 4), (2, 3)]
     images = torch.tanh(convolved(images, first))
-    larger = reversed(sizes(shape, pool, 1))
+    larger = reversed(shrinking(shape, pool, 1).sizes)
     for convolution, (height, width) in zip((second, third), larger, strict=True):
         images = convolved(enlarged(images, pool), convolution)[:, :height, :width]
         images = torch.tanh(images) if convolution is second else images

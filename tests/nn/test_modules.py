@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from tests.close import assert_close
 from unspool.blueprint import DECODERS
 from unspool.errors import InputError
 from unspool.nn import LSTM, Autoencoder, Head, LSTMDecoder, LSTMEncoder, LSTMLayer
+from unspool.nn.dense import ACTIVATIONS, make_activation
 from unspool.nn.losses import LOSSES
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
@@ -160,3 +162,15 @@ def test_invalid_arguments_of_modules_are_refused_with_a_reason(make, start):
     with pytest.raises(InputError) as caught:
         make()
     assert str(caught.value).startswith(start)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_has_the_same_bits_at_any_place_of_an_array(name):
+    x = torch.linspace(-6, 6, 601).repeat(3, 1).T.contiguous()
+    activation = make_activation(name)
+    with torch.inference_mode():
+        together = activation(x)
+        for number in (0, 1, 300, 417, 599, 600):
+            alone = activation(x[number : number + 1].clone())
+            np.testing.assert_array_equal(alone[0], together[number])
+    np.testing.assert_allclose(activation(x).numpy(), together.numpy(), rtol=0, atol=2e-6)

@@ -436,6 +436,19 @@ def test_convolutions_pools_and_upsampling_are_listed_with_their_sizes():
 
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
+def test_strided_and_transposed_convolutions_are_listed_with_their_strides():
+    X = np.random.default_rng(0).random((12, 7, 2))
+    model = unspool.ConvAutoencoder(
+        None, filters=(3,), strides=2, pool_size=1, upsampling="transposed", epochs=1, verbose=0
+    ).fit(X)
+    assert kinds(model) == [
+        ("Convolution 3 3×1 stride 2×1 relu", ("N", 4, 1, 3)),
+        ("Transposed Convolution 3 3×1 stride 2×1 relu", ("N", 8, 1, 3)),
+        ("Convolution 2 3×1", ("N", 7, 1, 2)),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # one epoch
 def test_a_dense_layer_that_returns_all_steps_is_one_layer(tmp_path):
     X = np.random.default_rng(0).random((12, 7))
     model = unspool.LSTMAutoencoder(

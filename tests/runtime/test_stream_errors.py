@@ -18,6 +18,7 @@ STREAMED = [
     if case.make().__class__.__name__ == "LSTMAutoencoder"
     and not case.parameters()["bidirectional"]
     and case.parameters()["normalization"] == "none"
+    and not case.parameters()["conv_filters"]
     and name not in ("table", "defaults")
 ]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training.one_number import CPU
-from unspool import Sequences
+from unspool import LSTMAutoencoder, Sequences
 from unspool.data.scaling import Scaler
 from unspool.training.batches import Batches
 from unspool.training.orders import (
@@ -172,3 +172,12 @@ def test_validation_batches_are_made_by_length_if_one_sequence_is_very_long():
     assert len(data) == 3
     together = Batches(source, PLAIN, np.arange(8), 8, CPU, sizes=sizes)
     assert [batch.x[:, 0, 0].tolist() for batch in together] == [list(range(8))]
+
+
+@pytest.mark.parametrize(("verbose", "said"), [(1, False), (2, True)])
+def test_a_fit_with_verbose_2_says_how_much_padding_there_is(capsys, verbose, said):
+    X = [np.arange(3.0)] * 60 + [np.arange(300.0)]
+    LSTMAutoencoder(
+        2, units=2, epochs=1, batch_size=8, validation_split=0, random_state=0, verbose=verbose
+    ).fit(X)
+    assert ("batches of similar lengths, 0% padding" in capsys.readouterr().err) is said

@@ -15,6 +15,7 @@ from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of
 from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
 from unspool.data.series import as_series, holds_series
 from unspool.data.steps_in_time import Array, times_in_index
+from unspool.data.stored import Stored
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -129,11 +130,12 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
     if isinstance(X, Sequences):
         if missing == "raise":
             X.check_complete()
-        return DetectorInput([], _with_steps(X), False, X.feature_names)
+        return DetectorInput([], _with_steps(_in_memory(X)), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
         sequences = as_sequences(X, missing)
         assert isinstance(sequences, Sequences)
+        sequences = _in_memory(sequences)
         return DetectorInput([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
@@ -148,6 +150,11 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
     names = names_of(labels_of(X)) if is_frame(X) else None
     series = [_finite(_one(X), None, names, missing)]
     return DetectorInput(series, None, False, names, times_in_index(X))
+
+
+def _in_memory(sequences: Sequences) -> Sequences:
+    """Return sequences, read as a whole if they are not in memory."""
+    return sequences if sequences.blocks is None else sequences.load(0, len(sequences))
 
 
 def _with_steps(sequences: Sequences) -> Sequences:
@@ -170,12 +177,14 @@ def _one(X: Any) -> FloatArray:
     """Return one series as an array (T, F)."""
     if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
         (one,), _ = as_series(X)  # a Series of pandas or polars
-        return one
+        return np.asarray(one)
     if 0 in getattr(X, "shape", ())[:1]:
         raise InputError(f"Expected at least one step, got none: 0 sample(s) (shape {X.shape}).")
     check_order_of_time(getattr(X, "index", None), "the series")
     try:
         values = plain(X)
+        if isinstance(values, Stored):
+            values = np.asarray(values)
     except InputError as error:
         if getattr(X, "ndim", 2) == 1 or (isinstance(X, list) and np.ndim(X[:1]) == 1):
             raise InputError(

@@ -27,3 +27,4 @@ from unspool.blueprint.parts import LSTMDecoder as LSTMDecoder
 from unspool.blueprint.parts import LSTMEncoder as LSTMEncoder
 from unspool.blueprint.parts import Skip as Skip
 from unspool.blueprint.rules import Facts as Facts
+from unspool.blueprint.step_convolutions import StepConvolutions as StepConvolutions

@@ -15,7 +15,7 @@ from unspool._durations import gap_complaint
 from unspool._loss_parameter import check_loss
 from unspool._registry import ESTIMATORS
 from unspool._types import names
-from unspool.blueprint import models, relations
+from unspool.blueprint import convolution_relations, models, relations
 from unspool.blueprint.parts import Blueprint
 from unspool.blueprint.rules import (
     Definition,
@@ -29,6 +29,7 @@ from unspool.blueprint.rules import (
     seed,
     size,
     size_of_layers,
+    sizes,
     some_of,
     steps_or_duration,
     true_or_false,
@@ -39,6 +40,7 @@ from unspool.blueprint.rules import (
 ACTIVATION = one_of(names(_types.ActivationName))
 DECODER = one_of(names(_types.DecoderName))
 ALIASES = names(_types.LossAlias)
+MAX_STEP_POOL = 1024  # no tensor's shape depends on it, but sequences are padded to a multiple
 
 # The model file is checked for it, since every runner clips what a model reads.
 CLIP: Mapping[str, Rule] = {"clip": number(0, 1e12, none=True, open_left=True, closed=True)}
@@ -98,6 +100,11 @@ LSTM: Mapping[str, Rule] = {
     "known": KNOWN,
     "units": size_of_layers(),
     "patch_size": size(auto=True),
+    "conv_filters": wholes(1),
+    "conv_kernel_size": sizes(),
+    "conv_pool_size": sizes(most=MAX_STEP_POOL),
+    "conv_activation": ACTIVATION,
+    "conv_padding": one_of(names(_types.ConvPaddingName)),
     "decoder_units": size_of_layers(),
     "num_layers": size(),
     "bidirectional": directions(),
@@ -148,6 +155,7 @@ LSTM_AUTOENCODER = Definition(
     },
     relations=(
         *relations.LSTM_AUTOENCODER,
+        *convolution_relations.STEP_CONVOLUTIONS,
         *relations.NORMALIZED,
         *relations.LOSSES,
         *relations.OPTIMIZER,
@@ -167,6 +175,8 @@ LSTM_FORECASTER = Definition(
     training=LSTM_TRAINING,
     relations=(
         *relations.LSTM_FORECASTER,
+        *convolution_relations.STEP_CONVOLUTIONS,
+        *convolution_relations.EVERY_STEP,
         *relations.LOSSES,
         *relations.OPTIMIZER,
     ),
@@ -196,17 +206,24 @@ CONV_AUTOENCODER = Definition(
         **LOSS,
         **MISSING,
         "latent_dim": size(none=True),
-        "filters": Rule("list of int of at least 1", relations.check_filters),
-        "kernel_size": size(),
-        "pool_size": size(),
+        "filters": Rule("list of int of at least 1", convolution_relations.check_filters),
+        "kernel_size": sizes(),
+        "strides": sizes(),
+        "pool_size": sizes(),
+        "upsampling": one_of(names(_types.UpsamplingName)),
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
-        "image_shape": Rule("(H, W), (H, W, C) or None", relations.check_image_shape),
+        "image_shape": Rule("(H, W), (H, W, C) or None", convolution_relations.check_image_shape),
         "targets": TARGETS,
         "kl_weight": number(0, none=True),
     },
     training={**TRAINING, **DROPOUT, **CODES},
-    relations=(*relations.LOSSES, *relations.NORMALIZED, *relations.OPTIMIZER),
+    relations=(
+        *relations.LOSSES,
+        *relations.NORMALIZED,
+        *relations.OPTIMIZER,
+        *convolution_relations.CONVOLUTIONS,
+    ),
     build=models.conv,
 )
 ENCODER_CLASSIFIER = Definition(

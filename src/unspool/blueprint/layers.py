@@ -225,18 +225,14 @@ def units_of_layers(units: int | Sequence[int], num_layers: int) -> tuple[int, .
     return tuple(units) if isinstance(units, Sequence) else (units,) * num_layers
 
 
+def for_each(size: int | Sequence[int], count: int) -> tuple[int, ...]:
+    """Return the size of each of `count` layers: one for all, or a sequence of sizes."""
+    return tuple(size) if isinstance(size, Sequence) else (size,) * count
+
+
 def patches_of(steps: int, patch_size: int) -> int:
     """Return the number of patches of a number of steps; the last one may be incomplete."""
     return -(-steps // patch_size)
-
-
-def sizes(shape: Size, pool: Size, times: int) -> list[Size]:
-    """Return the sizes of an image of `shape` and after each of `times` poolings."""
-    found = [shape]
-    for _ in range(times):
-        height, width = found[-1]
-        found.append((-(-height // pool[0]), -(-width // pool[1])))
-    return found
 
 
 def linear_weights(prefix: str, inputs: int, outputs: int) -> Weights:

@@ -15,7 +15,15 @@ UNKNOWN = 1 << 40  # bytes, if the system does not report its memory
 # Parameters that increase the sizes of weights.
 SIZES = (
     *("latent_dim", "units", "decoder_units", "head_units", "hidden_units", "filters"),
-    *("kernel_size", "num_layers", "horizon", "patch_size", "n_kernels"),
+    *(
+        "conv_filters",
+        "conv_kernel_size",
+        "kernel_size",
+        "num_layers",
+        "horizon",
+        "patch_size",
+        "n_kernels",
+    ),
 )
 
 

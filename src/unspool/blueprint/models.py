@@ -15,6 +15,7 @@ from unspool._types import (
 )
 from unspool.blueprint.activations import Activation, activation_for
 from unspool.blueprint.code_relations import starts_from_state
+from unspool.blueprint.convolutions import Convolutions
 from unspool.blueprint.layers import (
     DECODERS,
     MAX_ARRAYS,
@@ -22,8 +23,8 @@ from unspool.blueprint.layers import (
     Head,
     Kernels,
     Layers,
+    for_each,
     patches_of,
-    sizes,
     units_of_layers,
 )
 from unspool.blueprint.parts import (
@@ -38,6 +39,7 @@ from unspool.blueprint.parts import (
     Skip,
 )
 from unspool.blueprint.rules import Facts, Parameters
+from unspool.blueprint.step_convolutions import StepConvolutions
 from unspool.errors import InputError
 
 CELL_ACTIVATIONS = names(CellActivationName)
@@ -84,11 +86,15 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         count = 0 if whole_state else USUAL_KERNELS
     if pooling == "auto":
         pooling = "last" if whole_state else "all"
+    n_inputs = facts.n_features * (2 if masks(p) else 1)
+    convolutions = _step_convolutions(p, n_inputs) if p["conv_filters"] else None
+    if convolutions is not None:
+        patch_size, n_inputs = 1, convolutions.filters[-1]
     return LSTMEncoder(
         facts.n_features,
         p["latent_dim"],
         Layers(
-            patch_size * facts.n_features * (2 if masks(p) else 1),
+            patch_size * n_inputs,
             _units_of_layers(p["units"] or p["latent_dim"], p),
             p["bidirectional"] in (True, "encoder"),
             0,
@@ -104,7 +110,17 @@ def _lstm_encoder(p: Parameters, facts: Facts, decoders: list[str]) -> LSTMEncod
         _normalization(p, facts),
         missing=masks(p),
         code_activation=p["code_activation"],
+        convolutions=convolutions,
     )
+
+
+def _step_convolutions(p: Parameters, n_inputs: int) -> StepConvolutions:
+    filters = tuple(p["conv_filters"])
+    kernels, pools = (
+        for_each(p[name], len(filters)) for name in ("conv_kernel_size", "conv_pool_size")
+    )
+    how = p["conv_activation"], p["conv_padding"]
+    return StepConvolutions(n_inputs, filters, kernels, pools, *how)
 
 
 def _units_of_layers(units: int | Sequence[int], p: Parameters) -> tuple[int, ...]:
@@ -250,15 +266,24 @@ def _feedforward(
 
 def conv(p: Parameters, facts: Facts) -> Blueprint:
     """Return the blueprint of a `ConvAutoencoder`."""
-    image = facts.image_shape
+    image, filters = facts.image_shape, tuple(p["filters"])
     shape = (max(1, facts.max_length), 1) if image is None else (image[0], image[1])
-    kernel = (p["kernel_size"], p["kernel_size"] if image else 1)
-    pool = (p["pool_size"], p["pool_size"] if image else 1)
-    filters = tuple(p["filters"])
-    height, width = sizes(shape, pool, len(filters))[-1]
-    latent_dim = p["latent_dim"] or height * width * filters[-1]
-    how = shape, filters, kernel, pool, p["activation"]
-    variational = p["kl_weight"] is not None
-    encoder = ConvEncoder(facts.n_features, latent_dim, *how, variational, masks(p))
-    decoder = ConvDecoder(facts.n_outputs, latent_dim, *how, _output_activation(p, facts))
+
+    kernels, strides, pools = (
+        tuple((size, size if image else 1) for size in for_each(p[name], len(filters)))
+        for name in ("kernel_size", "strides", "pool_size")
+    )
+    layers = Convolutions(shape, filters, kernels, strides, pools)
+    latent_dim, activation = p["latent_dim"] or layers.flat, p["activation"]
+    encoder = ConvEncoder(
+        facts.n_features, latent_dim, layers, activation, p["kl_weight"] is not None, masks(p)
+    )
+    decoder = ConvDecoder(
+        facts.n_outputs,
+        latent_dim,
+        layers,
+        p["upsampling"] == "transposed",
+        activation,
+        _output_activation(p, facts),
+    )
     return Blueprint(encoder, {"reconstruction": decoder}, targets=facts.targets)

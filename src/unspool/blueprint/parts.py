@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 
 from unspool._types import (
     ActivationName,
@@ -12,6 +12,7 @@ from unspool._types import (
     StatisticName,
 )
 from unspool.blueprint.activations import Activation
+from unspool.blueprint.convolutions import Convolutions, DecoderConvolution, mirrored
 from unspool.blueprint.layers import (
     DECODERS,
     POOLINGS,
@@ -19,21 +20,21 @@ from unspool.blueprint.layers import (
     Kernels,
     Kind,
     Layers,
-    Size,
     Weights,
     linear_weights,
     patches_of,
     prefixed,
-    sizes,
 )
+from unspool.blueprint.step_convolutions import StepConvolutions
 
 
 @dataclass(frozen=True)
 class LSTMEncoder:
     """LSTM layers whose states are pooled; with `whole_state` the final h and c of all layers.
 
-    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its steps.
-    `kernels` read the sequence step by step, and the code is made from the features of both.
+    The LSTM reads patches of `patch_size` steps: patch_size · F numbers at each of its steps; or
+    the outputs of `convolutions`. `kernels` read the sequence step by step, and the code is made
+    from the features of both.
     """
 
     n_features: int
@@ -47,12 +48,13 @@ class LSTMEncoder:
     normalization: NormalizationName = "none"
     missing: bool = False
     code_activation: ActivationName = "linear"
+    convolutions: StepConvolutions | None = None
 
     max_steps = None
 
     @property
     def n_inputs(self) -> int:
-        """Numbers per step that the LSTM reads."""
+        """Numbers per step that the LSTM or the convolutions read."""
         return _inputs(self)
 
     @property
@@ -71,6 +73,8 @@ class LSTMEncoder:
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, the kernels, and the projection to the code."""
         yield from _fill(self)
+        if self.convolutions is not None:
+            yield from prefixed("convolutions.", self.convolutions.weights())
         yield from prefixed("lstm.", self.lstm.weights())
         if self.kernels is not None:
             yield from prefixed("kernels.", self.kernels.weights())
@@ -130,10 +134,7 @@ class ConvEncoder:
 
     n_features: int
     latent_dim: int
-    shape: Size
-    filters: tuple[int, ...]
-    kernel: Size
-    pool: Size
+    layers: Convolutions
     activation: ActivationName = "relu"
     variational: bool = False
     missing: bool = False
@@ -146,20 +147,17 @@ class ConvEncoder:
     @property
     def max_steps(self) -> int:
         """Number of pixels of an image, or of steps of the longest accepted sequence."""
-        return self.shape[0] * self.shape[1]
+        return prod(self.layers.shape)
 
     @property
     def features(self) -> int:
         """Length of the features that the code is made from: the size of the last feature map."""
-        height, width = sizes(self.shape, self.pool, len(self.filters))[-1]
-        return height * width * self.filters[-1]
+        return self.layers.flat
 
     def weights(self) -> Weights:
         """Yield the weights of the convolutions, and of the projection to the code."""
         yield from _fill(self)
-        for depth, (wide, narrow) in enumerate(pairwise([self.n_inputs, *self.filters])):
-            yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
-            yield f"convolutions.{depth}.bias", (narrow,)
+        yield from self.layers.weights(self.n_inputs)
         yield from _to_code(self)
 
 
@@ -246,46 +244,43 @@ class DenseDecoder:
 
 @dataclass(frozen=True)
 class ConvDecoder:
-    """A convolution, then upsampling and a convolution for each pooling of the encoder."""
+    """Convolutions that enlarge the last feature map of an encoder, whose `layers` they mirror."""
 
     n_features: int
     latent_dim: int
-    shape: Size
-    filters: tuple[int, ...]  # in the encoder's order
-    kernel: Size
-    pool: Size
+    layers: Convolutions
+    transposed: bool = False
     activation: ActivationName = "relu"
     output_activation: Activation = "linear"
 
     @property
     def max_steps(self) -> int:
         """Number of pixels of an image, or of steps of the longest sequence that it can emit."""
-        return self.shape[0] * self.shape[1]
+        return prod(self.layers.shape)
 
     @property
     def map_shape(self) -> tuple[int, int, int]:
         """Shape of the first feature map, (H, W, filters)."""
-        return *sizes(self.shape, self.pool, len(self.filters))[-1], self.filters[-1]
+        return self.layers.map_shape
 
     @property
     def starts(self) -> bool:
         """Whether a dense layer maps the code to the first feature map."""
-        height, width, filters = self.map_shape
-        return self.latent_dim != height * width * filters
+        return self.latent_dim != self.layers.flat
 
     @property
-    def channels(self) -> list[int]:
-        """Number of channels of the input of each convolution, and of the last output."""
-        return [self.filters[-1], *reversed(self.filters), self.n_features]
+    def convolutions(self) -> list[DecoderConvolution]:
+        """The convolutions, first to last."""
+        return mirrored(self.layers, self.n_features, transposed=self.transposed)
 
     def weights(self) -> Weights:
         """Yield the weights of the map to the first feature map, and of the convolutions."""
         if self.starts:
-            height, width, filters = self.map_shape
-            yield from linear_weights("start.", self.latent_dim, height * width * filters)
-        for depth, (wide, narrow) in enumerate(pairwise(self.channels)):
-            yield f"convolutions.{depth}.weight", (narrow, wide, *self.kernel)
-            yield f"convolutions.{depth}.bias", (narrow,)
+            yield from linear_weights("start.", self.latent_dim, self.layers.flat)
+        for depth, layer in enumerate(self.convolutions):
+            shape = layer.outputs, layer.inputs, *layer.kernel
+            yield f"convolutions.{depth}.weight", shape
+            yield f"convolutions.{depth}.bias", (layer.outputs,)
 
 
 @dataclass(frozen=True)

@@ -466,22 +466,6 @@ def check_class_weight(name: str, value: Any) -> list[Complaint]:
     return [_checks.number(name, weight, 0) for weight in value.values()]
 
 
-def check_filters(name: str, value: Any) -> list[Complaint]:
-    """At least one whole number."""
-    if isinstance(value, (list, tuple)) and not value:
-        return [f"`{name}` must have at least one number, got none."]
-    return _checks.wholes(name, value, 1)
-
-
-def check_image_shape(name: str, value: Any) -> list[Complaint]:
-    """Check that an image shape is None, or height and width with or without channels."""
-    if value is None:
-        return []
-    if isinstance(value, (list, tuple)) and len(value) not in (2, 3):
-        return [f"`{name}` must be (H, W) or (H, W, C), got {shown(value)}."]
-    return _checks.wholes(name, value, 1)
-
-
 def check_contamination(name: str, value: Any) -> list[Complaint]:
     """Check that the value is above 0 and at most 0.5, or "auto"."""
     if _checks.number(name, value, 0, 0.5, auto=True, open_left=True, closed=True) is None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from unspool import _checks
 from unspool._checks import Complaint
 from unspool._durations import size_complaint
@@ -131,6 +133,22 @@ def size_of_layers() -> Rule:
         ]
 
     return Rule("int or sequence of int of at least 1, or None", check)
+
+
+def sizes(*, most: float = math.inf) -> Rule:
+    """Accept a size of at most `most` for all convolutions, or a list with the size of each."""
+
+    def check(name: str, value: Any) -> list[Complaint]:
+        whole = isinstance(value, (int, np.integer)) and value > 0
+        if whole or (isinstance(value, (list, tuple)) and value):
+            given = value if isinstance(value, (list, tuple)) else [value]
+            return [_checks.whole(name, one, 1, most=most) for one in given]
+        return [
+            f"`{name}` must be a whole number of at least 1, or a list with one for each "
+            f"convolution, got {_checks.shown(value)}."
+        ]
+
+    return Rule("int or sequence of int of at least 1", check)
 
 
 def wholes(least: int, *, none: bool = False) -> Rule:

@@ -2,7 +2,7 @@
 
 Results are printed to stdout or written to the file of `-o`; messages are printed to stderr. Exit
 codes: 0 on success, 1 for input that cannot be used (with a message that says what to do), 2 for
-wrong usage.
+wrong usage, 130 after Ctrl-C and 143 after SIGTERM.
 """
 
 import sys

@@ -20,6 +20,7 @@ from unspool.cli import (
     score,
     warmup,
 )
+from unspool.cli.interrupted import reports_interruption
 
 app = typer.Typer(
     name="unspool",
@@ -54,7 +55,8 @@ COMMANDS = (
 
 for module in COMMANDS:
     name = module.__name__.rpartition(".")[2]
-    app.command(name.rstrip("_"), epilog=f"Example: {module.EXAMPLE}")(getattr(module, name))
+    command = reports_interruption(getattr(module, name))
+    app.command(name.rstrip("_"), epilog=f"Example: {module.EXAMPLE}")(command)
 
 
 def _version(wanted: bool) -> None:

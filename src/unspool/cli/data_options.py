@@ -182,6 +182,15 @@ class Columns:
         ),
     ] = None
 
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Read the values of Parquet and .npy files in pieces, when they are needed; by "
+            "default if they take more than an eighth of the free memory.",
+        ),
+    ] = None
+
     def names(self) -> list[str] | None:
         """Return the names in --columns, or None without that option."""
         return None if self.columns is None else split_names(self.columns)
@@ -249,6 +258,7 @@ class Columns:
             "day_first": self.day_first,
             "missing_values": self.missing_values(),
             "interpolate_limit": self.interpolate_limit,
+            "stream": self.stream,
         }
 
 

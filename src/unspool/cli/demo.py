@@ -51,6 +51,7 @@ def demo(
     """
     from unspool import _checks, demos
     from unspool.errors import InputError
+    from unspool.training.interruption import not_interruptible
 
     _checks.raise_all(
         _checks.whole("--epochs", epochs, 1, none=True), _checks.whole("--seed", seed, 0)
@@ -61,4 +62,5 @@ def demo(
     for key in given:
         if key not in inspect.signature(main).parameters:
             raise InputError(f"The demo {name!r} has no --{key}; leave it out.")
-    main(output or Path("unspool-demo") / name, random_state=seed, **given)
+    with not_interruptible():  # a demo needs all of its models
+        main(output or Path("unspool-demo") / name, random_state=seed, **given)

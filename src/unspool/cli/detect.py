@@ -11,6 +11,7 @@ from unspool._types import Missing as MissingName
 from unspool.cli import options
 from unspool.cli.data_options import Columns, reads_data
 from unspool.cli.detector_options import DetectorOptions
+from unspool.cli.interrupted import fit_detector
 from unspool.cli.options import Data, Device, Quiet, Verbose, verbosity
 
 if TYPE_CHECKING:
@@ -127,8 +128,11 @@ def detect(
     and the reason is printed to stderr; empty lines are skipped. It ends at Ctrl-C and at the end
     of stdin; at the end of a file it waits for more lines.
 
+    Ctrl-C and SIGTERM end the command. With --save, a training ends after the current step, and the
+    detector is written with the best weights so far; a second signal ends the command at once.
+
     Exit codes: 0 on success, with or without events; 1 for input that cannot be used; 2 for wrong
-    usage; with --exit-code, 3 if there are events.
+    usage; with --exit-code, 3 if there are events; 130 or 143 after Ctrl-C or SIGTERM.
     """
     from unspool._files import check_not_overwriting
     from unspool.cli.detect_outputs import Outputs, summary
@@ -148,7 +152,9 @@ def detect(
         given = [*outputs.given(), *(name for name, value in others.items() if value)]
         refuse_other_options(given, columns)
         with open_followed(data, state) as followed:
-            contents = _detector_to_follow(model, normal, detecting, columns, device, verbose=shown)
+            contents = _detector_to_follow(
+                model, normal, detecting, columns, device, save, verbose=shown
+            )
             if save is not None:
                 from unspool import model_file
 
@@ -200,13 +206,11 @@ def detect(
             detector = make_detector(
                 detecting, trained, normal_data, missing=missing, device=device, verbose=shown
             )
-            detector.fit(normal_data.X)
+            fit_detector(detector, normal_data.X, merged_reading(reading, columns.kept()), save)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
     if save is not None:
-        if saved is None:
-            detector.model_._reading = merged_reading(reading, columns.kept())
         detector.save(save)
     form = getattr(detector.model_, "_form", None)
     outputs.write(found, scored, labels, None if form is None else form.targets)
@@ -322,6 +326,7 @@ def _detector_to_follow(
     detecting: DetectorOptions,
     columns: Columns,
     device: str,
+    save: Path | None,
     *,
     verbose: int,
 ) -> "Contents":
@@ -362,6 +367,5 @@ def _detector_to_follow(
         detector = make_detector(
             given, trained, normal_data, missing=missing, device=device, verbose=verbose
         )
-        detector.fit(normal_data.X)
-    detector.model_._reading = merged_reading(reading, columns.kept())
+        fit_detector(detector, normal_data.X, merged_reading(reading, columns.kept()), save)
     return detector.contents()

@@ -1,6 +1,7 @@
 """`unspool encode`: write the codes of sequences."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -44,9 +45,11 @@ def encode(
     An .npy file has only the codes, in an array of shape (N, L). With --features, the columns are
     features instead of the code, with names such as state3_mean, state3_max_2of4 and kernel17.
     """
-    from unspool.cli.step_columns import window_columns
-    from unspool.io.time_output import in_order, with_features
-    from unspool.io.write import check_writable, write_table
+    from unspool.cli.long_outputs import unit_of, write_output
+    from unspool.cli.step_columns import window_columns, window_order
+    from unspool.io.long_output import Rows
+    from unspool.io.time_output import with_features
+    from unspool.io.write import check_writable
 
     check_writable(output)
     parts = _parts(scales, features=features)
@@ -54,16 +57,31 @@ def encode(
         load_model(model, device=device), "features" if features else "transform", "encode"
     )
     loaded = reading.read(data, trained)
-    if features:
-        found = trained.features(loaded.X, scales=parts)
-        names = trained.feature_names(parts)
-    else:
-        found = trained.transform(loaded.X)
-        names = [f"code_{i}" for i in range(found.shape[1])]
-    columns, order = window_columns(loaded)
-    numbers = dict(zip(names, found.T, strict=True))
-    table = in_order(with_features(columns, numbers, "_feature"), order)
-    write_table(table, output, array=found if order is None else found[order])
+
+    def rows(position: int, state: Any) -> Iterator[Rows]:
+        if features:
+            pieces = trained.in_pieces("features", loaded.X, start=position, scales=parts)
+        else:
+            pieces = trained.in_pieces("transform", loaded.X, start=position)
+        for start, stop, values in pieces:
+            names = [f"code_{i}" for i in range(values.shape[1])]
+            if features:
+                names = trained.feature_names(parts)
+            numbers = dict(zip(names, values.T, strict=True))
+            columns = window_columns(loaded, start, stop)
+            yield Rows(stop, with_features(columns, numbers, "_feature"), values)
+
+    write_output(
+        output,
+        rows,
+        command="encode",
+        model=model,
+        data=data,
+        options={"scales": parts if features else None, "device": device, "reading": reading},
+        total=len(loaded.source),
+        unit=unit_of(loaded.source),
+        order=window_order(loaded),
+    )
 
 
 def _parts(scales: str | None, *, features: bool) -> tuple[int, ...]:

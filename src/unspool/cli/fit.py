@@ -10,6 +10,7 @@ import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
+from unspool.cli.checkpoints import CheckpointEvery, CheckpointFile
 from unspool.cli.data_options import Reading, reads_data
 from unspool.cli.option_values import split_names
 from unspool.cli.options import SEED_HELP, Data, Quiet, Verbose, verbosity
@@ -137,6 +138,8 @@ def fit(
             "writes them to stdout.",
         ),
     ] = None,
+    checkpoint: CheckpointFile = None,
+    checkpoint_every: CheckpointEvery = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     *,
@@ -149,14 +152,24 @@ def fit(
 
     A part of DATA is held out to validate on: of windows the last steps of each series; with
     --rows, all rows of an id, if there is an id column; of other sequences some at random.
+
+    Ctrl-C and SIGTERM end the training after the current step and write the best weights so far;
+    --initial MODEL goes on from them. The exit code is then 130 or 143. A second signal ends the
+    command at once, and no file is written.
+
+    With --checkpoint the same command continues wherever it was ended, also by a crash, a kill or a
+    power cut, and then writes the model that it would have written otherwise. --epochs may be
+    raised.
     """
     from rich.table import Table
 
-    from unspool._files import check_output_path
+    from unspool._files import check_not_overwriting, check_output_path
     from unspool._terminal import printable_line
+    from unspool.cli.checkpoints import checkpoint_arguments, said_where_it_continues
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.cli.reading import merged_reading, reading_of
     from unspool.errors import InputError
+    from unspool.training.interruption import exit_code, interruptible
 
     flags = {
         "latent_dim": latent_dim,
@@ -189,7 +202,15 @@ def fit(
     parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
-    also: dict[str, Any] = {}
+    also: dict[str, Any] = checkpoint_arguments(checkpoint, checkpoint_every)
+    check_not_overwriting(
+        {"--checkpoint": checkpoint},
+        {"DATA": data, "--validation": validation, "--initial": initial},
+    )
+    if checkpoint is not None and output.resolve() == checkpoint.resolve():
+        raise InputError(
+            f"{output}: -o and --checkpoint name the same file; choose another for one of them."
+        )
     if log_json is not None:
         from unspool.callbacks import JSONLogger
 
@@ -222,14 +243,27 @@ def fit(
     if freeze is not None:
         also["freeze"] = split_names(freeze)
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
-    with messages_with_flags(given, accepted):
-        trained.fit(loaded.X, **also)
-    before = {} if start is None else reading_of(start)
-    # An id without a usual name was found by the times, which a shorter file may not show.
-    found = {one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual}
-    before = reading.unless_given(before | found)
-    trained._reading = merged_reading(before, reading.kept())
-    trained.save(output)
+    given |= {"checkpoint", "checkpoint_every"}
+    with interruptible() as interruption:
+        with messages_with_flags(given, accepted), said_where_it_continues():
+            trained.fit(loaded.X, **also)
+        before = {} if start is None else reading_of(start)
+        # An id without a usual name was found by the times, which a shorter file may not show.
+        found = {
+            one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual
+        }
+        before = reading.unless_given(before | found)
+        trained._reading = merged_reading(before, reading.kept())
+        trained.save(output)
+        received = interruption.answer()
+    if received is not None:
+        going_on = f"--initial {output} goes on from them"
+        if checkpoint is not None:
+            going_on = f"the same command continues from {checkpoint}"
+        options.say(
+            f"training was interrupted {interruption.progress}; {output} has the best weights so "
+            f"far, and {going_on}"
+        )
 
     history = trained.history_
     best = history["best_epoch"]
@@ -242,6 +276,8 @@ def fit(
         table.add_row("batches", trained._batches_note)
     table.add_row("model", printable_line(output))
     options.stderr.print(table)
+    if received is not None:
+        raise typer.Exit(exit_code(received))
 
 
 def weights_in(loaded: "FileData") -> Any:

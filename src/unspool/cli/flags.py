@@ -10,6 +10,7 @@ from typing import Any
 
 from unspool.cli.options import say
 from unspool.errors import (
+    CheckpointWarning,
     InputError,
     NoBetterThanMeanWarning,
     OverlapWarning,
@@ -139,6 +140,7 @@ def messages_with_flags(
     try:
         with warnings.catch_warnings():
             for kind in (
+                CheckpointWarning,
                 NoBetterThanMeanWarning,
                 OverlapWarning,
                 ThresholdWarning,

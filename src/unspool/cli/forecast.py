@@ -1,5 +1,6 @@
 """`unspool forecast`: forecast the steps after the end of series or sequences."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,11 +57,14 @@ def forecast(
     If MODEL was trained with --known, give these features for the steps after DATA in --future.
     With --every they are read from DATA, and each window needs the rows after it.
     """
-    from unspool.cli.step_columns import names_of_targets, window_columns
+    from unspool.cli.long_outputs import state_of, unit_of, write_output
+    from unspool.cli.step_columns import names_of_targets, window_columns, window_order
     from unspool.data.windows import Windows
     from unspool.errors import InputError
+    from unspool.estimators.batch_runner import runner
+    from unspool.io.long_output import Rows
     from unspool.io.time_output import in_order, with_features
-    from unspool.io.write import check_writable, write_table
+    from unspool.io.write import check_writable
 
     check_writable(output)
     trained = require(load_model(model, device=device), "forecast", "forecast")
@@ -83,19 +87,14 @@ def forecast(
             "out, or forecast only after the last window."
         )
     apart = source.dilation if isinstance(source, Windows) else 1
-    times, order = _times(loaded, horizon, every=every, future_in_windows=from_data)
-    if every and isinstance(source, Windows):
-        index = window_columns(loaded)[0]
+    every_window = every and isinstance(source, Windows)
     if isinstance(source, Windows) and not every:
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
         source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
         index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
-    ahead: Source | Futures = source
-    if from_data:
-        ahead = trained._futures(source, horizon, None)
-    else:
-        given = None
+    given = None
+    if not from_data:
         if future is not None:
             given = known_of_file(future, trained, reading, len(source), loaded, apart)
         elif known:
@@ -103,50 +102,90 @@ def forecast(
                 "The model was trained with --known features; give them for the "
                 f"{horizon} steps after DATA in --future, or use --every to read them from DATA."
             )
-        ahead = trained._form.with_known(trained._read(source), given, horizon)
-    values = trained._forecasts(ahead)
-    if len(source) > 1 and not index:
-        index = {"sequence": np.arange(len(source))}
-    count, steps, _ = values.shape
-    blocks = np.repeat(np.arange(count), steps)
-    columns = in_order(index, blocks)
-    columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
-    if times is not None:
-        columns["time"] = times
-    names = names_of_targets(trained, source)
-    named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
-    quantiles = getattr(trained, "quantiles", ())
-    if quantiles:
-        spread = trained._quantiles(ahead)
-        for i, name in enumerate(names):
-            for place, q in enumerate(quantiles):
-                named[f"{name}_q{q:g}"] = spread[:, :, i, place].ravel()
-        values = np.concatenate([values[..., None], spread], axis=3)
-    table = with_features(columns, named, "_forecast")
-    if order is not None:
-        table = in_order(table, (order[:, None] * steps + np.arange(steps)).ravel())
-        values = values[order]
-    write_table(table, output, array=values)
+    source = trained._read(source)
+    if not from_data:
+        trained._form.with_known(source, given, horizon)  # raises if they have another form
+    times_of = _times(loaded, horizon, every=every, future_in_windows=from_data)
+    quantiles, names = getattr(trained, "quantiles", ()), names_of_targets(trained, source)
+
+    def rows(position: int, state: Any) -> Iterator[Rows]:
+        for start, stop in runner(trained).pieces(source):
+            if stop <= position:
+                continue
+            part = source[start:stop]
+            ahead: Source | Futures
+            if from_data:
+                ahead = trained._futures(part, horizon, None)
+            else:
+                of_part = None if given is None else given[start:stop]
+                ahead = trained._form.with_known(part, of_part, horizon)
+            values = trained._forecasts(ahead)
+            count, steps, _ = values.shape
+            if every_window:
+                here = window_columns(loaded, start, stop)
+            else:
+                here = {name: one[start:stop] for name, one in index.items()}
+            if not here and len(source) > 1:
+                here = {"sequence": np.arange(start, stop)}
+            columns = in_order(here, np.repeat(np.arange(count), steps))
+            columns["ahead"] = np.tile(np.arange(1, steps + 1), count)
+            times = times_of(np.arange(start, stop))
+            if times is not None:
+                columns["time"] = times
+            named = {name: values[:, :, i].ravel() for i, name in enumerate(names)}
+            if quantiles:
+                spread = trained._quantiles(ahead)
+                for i, name in enumerate(names):
+                    for place, q in enumerate(quantiles):
+                        named[f"{name}_q{q:g}"] = spread[:, :, i, place].ravel()
+                values = np.concatenate([values[..., None], spread], axis=3)
+            yield Rows(stop, with_features(columns, named, "_forecast"), values)
+
+    order = window_order(loaded) if every_window else None
+    write_output(
+        output,
+        rows,
+        command="forecast",
+        model=model,
+        data=data,
+        options={
+            "every": every,
+            "future": None if future is None else state_of(future),
+            "device": device,
+            "reading": reading,
+        },
+        total=len(source),
+        unit=unit_of(source),
+        order=order,
+        rows_each=horizon,
+    )
 
 
 def _times(
     loaded: "FileData", horizon: int, *, every: bool, future_in_windows: bool
-) -> "tuple[OutputTimes | None, IntArray | None]":
-    """Return the times of the steps that are forecast, and the order of the windows in the file."""
-    from unspool.cli.step_columns import forecast_times, times_at, window_columns
+) -> "Callable[[IntArray], OutputTimes | None]":
+    """Return a function that returns the times of the steps that are forecast for windows.
+
+    The times of all windows, or of none, are known: it depends on the last one of each series.
+    """
+    from unspool.cli.step_columns import forecast_times, last_windows, times_at
     from unspool.data.windows import Windows
 
-    source = loaded.source
+    source, times = loaded.source, loaded.steps.get("time")
+    if times is None:
+        return lambda indices: None
     if isinstance(source, Windows) and every:
         first = source.size - (horizon if future_in_windows else 0)
-        return forecast_times(loaded, source, first, horizon), window_columns(loaded)[1]
-    times = loaded.steps.get("time")
-    if times is None:
-        return None, None
+        of_windows = partial(forecast_times, loaded, source, first, horizon)
+        known = of_windows(last_windows(source), quiet=False) is not None
+        return of_windows if known else lambda indices: None
     apart = source.dilation if isinstance(source, Windows) else 1
     lengths = np.array([len(one) for one in times])
     steps = lengths[:, None] - 1 + apart * np.arange(1, horizon + 1)
-    return times_at(loaded, np.arange(len(times)), steps), None
+    known = times_at(loaded, np.arange(len(times)), steps) is not None
+    if not known:
+        return lambda indices: None
+    return lambda indices: times_at(loaded, indices, steps[indices], quiet=True)
 
 
 def known_of_file(

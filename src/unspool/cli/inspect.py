@@ -1,6 +1,7 @@
 """`unspool inspect`: print what a model file holds."""
 
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from unspool.cli.options import ModelOrDetector
@@ -12,6 +13,8 @@ def inspect(model: ModelOrDetector) -> None:
     """Print a model's parameters, features, training, layers with their shapes, and backends.
 
     For a detector (`unspool detect --save`), its kind of score and its threshold are printed too.
+    For a checkpoint (`unspool fit --checkpoint`), the model and how far its training has come are
+    printed.
     """
     from rich.table import Table
 
@@ -20,8 +23,12 @@ def inspect(model: ModelOrDetector) -> None:
     from unspool.estimators.anomaly_detector import AnomalyDetector
     from unspool.estimators.loading import load
     from unspool.model_file import read
+    from unspool.model_file.checkpoint_file import is_checkpoint
     from unspool.nn import summary
 
+    if is_checkpoint(model):
+        _inspect_checkpoint(model)
+        return
     contents = read(model)
     whole: Any = load(model, device="cpu")
     detector = whole if isinstance(whole, AnomalyDetector) else None
@@ -86,6 +93,35 @@ def inspect(model: ModelOrDetector) -> None:
     out.print(f"\n{summary(trained)}\n")
     if backends.row_count:
         out.print(backends)
+
+
+def _inspect_checkpoint(path: Path) -> None:
+    """Print what fit a checkpoint belongs to, and how far it has come."""
+    from rich.table import Table
+
+    from unspool._terminal import console, printable_line
+    from unspool.model_file.checkpoint_file import read_checkpoint
+
+    facts, tree, versions = read_checkpoint(path)
+    rows = {"checkpoint of a fit of": str(facts["model"])}
+    if facts["stage"]:
+        rows["stage"] = facts["stage"].removesuffix(": ")
+    rows["training"] = f"{facts['epoch']} of {facts['epochs']} epochs done"
+    stages = list(tree["stages"].values())
+    if stages and facts["epoch"]:
+        series = stages[-1]["series"]
+        losses = {name: series[name][-1] for name in ("loss", "val_loss") if name in series}
+        rows["training"] += "".join(f", {name} {loss:.4g}" for name, loss in losses.items())
+    rows["state"] = (
+        "the fit has ended; more epochs continue it"
+        if facts["finished"]
+        else "the command or call that wrote it continues from it"
+    )
+    rows["written by"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, row in rows.items():
+        table.add_row(name, printable_line(row))
+    console().print(table)
 
 
 def _of_detector(detector: Any) -> dict[str, str]:

@@ -46,7 +46,7 @@ def kept_arguments(keywords: Mapping[str, Any]) -> dict[str, Any] | None:
     kept = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in keywords.items()
-        if name != "images" and was_given(name, value)  # a model knows whether it reads images
+        if name not in ("images", "stream") and was_given(name, value)  # not what training read
     }
     return kept or None
 

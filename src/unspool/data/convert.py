@@ -21,8 +21,10 @@ from unspool.data.frames import (
     series_of_cells,
 )
 from unspool.data.not_arrays import is_array_like
-from unspool.data.sequences import FloatArray, Sequences, as_floats
+from unspool.data.sequences import Sequences, as_floats
 from unspool.data.series import holds_series
+from unspool.data.stored import Stored, Values, as_stored, stored_together
+from unspool.data.stored_items import Items
 from unspool.data.values import as_array
 from unspool.data.windows import Windows
 from unspool.errors import InputError
@@ -83,29 +85,29 @@ def as_sequences(X: Any, missing: Missing = "raise") -> Source:
     Sequences(10 sequences of 24 steps, 1 feature)
     """
     _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
-    source = to_sequences(X)
-    if missing == "raise":
-        source.check_complete()
-    return source
+    return to_sequences(X, missing)
 
 
-def to_sequences(X: Any) -> Source:
-    """Convert `X` as `as_sequences` does, with missing values."""
+def to_sequences(X: Any, missing: Missing) -> Source:
+    """Convert `X` as `as_sequences` does."""
     values = plain(X)
     if isinstance(values, (Sequences, Windows)):
+        if missing == "raise":
+            values.check_complete()
         return values
     if values.ndim == 2:
         check_rows_are_sequences(X)
-        values = values[:, :, None]
+        values = values.reshape(*values.shape, 1)
     if values.ndim != 3:
         raise _of_other_shape(values.shape)
-    return Sequences(values, missing="mask")
+    return Sequences(values, missing=missing)
 
 
-def plain(X: Any) -> Source | FloatArray:
+def plain(X: Any) -> Source | Values:
     """Convert `X` to an array with at least two axes, or to `Sequences` or `Windows`.
 
-    Missing values are kept as NaN; `check_complete` of the sequences refuses them.
+    Missing values are kept as NaN; `check_complete` of the sequences refuses them. An array that is
+    not in memory becomes a `Stored`.
 
     Raises
     ------
@@ -114,8 +116,11 @@ def plain(X: Any) -> Source | FloatArray:
     """
     if isinstance(X, (Sequences, Windows)):
         return X
+    stored = as_stored(X)
+    if stored is not None and (stored.ndim > 1 or isinstance(stored, Items)):
+        return stored.as_floats()
     if isinstance(X, (list, tuple)) and is_array_like(X):
-        if _is_padded(X):
+        if _is_padded(X) or _is_mapped_list(X):
             return Sequences.from_list(X, missing="mask")
         for i, one in enumerate(X):
             check_order_of_time(getattr(one, "index", None), f"sequence {i}")
@@ -143,7 +148,7 @@ def plain(X: Any) -> Source | FloatArray:
     return values
 
 
-def check_more_than_a_step(values: FloatArray) -> None:
+def check_more_than_a_step(values: Values) -> None:
     """Refuse a table (N, 1), which is more likely one series than N sequences of one step."""
     n, steps = values.shape
     if steps == 1 < n:
@@ -155,7 +160,7 @@ def check_more_than_a_step(values: FloatArray) -> None:
         )
 
 
-def check_has_columns(values: FloatArray) -> None:
+def check_has_columns(values: Values) -> None:
     """Refuse a table without a column."""
     if values.shape[1] == 0:
         raise InputError(
@@ -175,6 +180,11 @@ def _of_other_shape(shape: tuple[int, ...]) -> InputError:
             "it with Windows(X, size)."
         )
     return InputError(f"{message}give one series of T steps as (1, T, F).")
+
+
+def _is_mapped_list(X: list[Any] | tuple[Any, ...]) -> bool:
+    """Return whether a list has memory-mapped arrays, which are large together."""
+    return any(isinstance(one, Stored) for one in stored_together(list(X)))
 
 
 def _is_padded(X: list[Any] | tuple[Any, ...]) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -41,8 +42,7 @@ def copies(source: Source, training: IntArray, held_out: IntArray) -> Copies:
     """
     numbers = np.unique(np.linspace(0, len(held_out) - 1, SAMPLE).astype(np.int64))
     sample = held_out[numbers] if len(held_out) else held_out
-    in_memory = getattr(source, "blocks", None) is None
-    if not in_memory or not len(sample) or not len(training):
+    if source.blocks is not None or not len(sample) or not len(training):
         return Copies(len(sample), 0)
     if isinstance(source, Windows):
         return Copies(len(sample), _copied_windows(source, training, sample))
@@ -52,29 +52,40 @@ def copies(source: Source, training: IntArray, held_out: IntArray) -> Copies:
 
 def _copied_sequences(source: Sequences, training: IntArray, sample: IntArray) -> int:
     """Count the sequences of a sample that equal a sequence to train on."""
-    _, steps, features = source.shape
-    places = np.unique(np.linspace(0, steps * features - 1, PLACES).astype(np.int64))
-    step, feature = places // features, places % features
-
-    def keys(indices: IntArray) -> list[bytes]:
-        values = source.values[indices[:, None], step, feature]
-        lengths = source.lengths_of(indices)[:, None]
-        exact = np.concatenate([_comparable(values), lengths], axis=1)
-        return [row.tobytes() for row in exact]
-
+    keys = _keys_of_array if isinstance(source.values, np.ndarray) else _keys_of_each
     wanted: dict[bytes, list[int]] = {}
-    for index, key in zip(sample.tolist(), keys(sample), strict=True):
+    for index, key in zip(sample.tolist(), keys(source, sample), strict=True):
         if _is_varied(source[index]):
             wanted.setdefault(key, []).append(index)
     found: set[int] = set()
     compared = 0
-    for row, key in zip(training.tolist(), keys(training), strict=True):
+    for row, key in zip(training.tolist(), keys(source, training), strict=True):
         for index in wanted.get(key, ()):
             if index not in found and compared < MAX_COMPARED:
                 compared += 1
                 if np.array_equal(source[index], source[row], equal_nan=True):
                     found.add(index)
     return len(found)
+
+
+def _keys_of_array(source: Sequences, indices: IntArray) -> list[bytes]:
+    """Return a few values of each sequence and its length as a key, for an array of sequences."""
+    _, steps, features = source.shape
+    places = np.unique(np.linspace(0, steps * features - 1, PLACES).astype(np.int64))
+    values = source.values[indices[:, None], places // features, places % features]
+    exact = np.concatenate([_comparable(values), source.lengths_of(indices)[:, None]], axis=1)
+    return [row.tobytes() for row in exact]
+
+
+def _keys_of_each(source: Sequences, indices: IntArray) -> list[bytes]:
+    """Return a few values of each sequence and its length as a key."""
+    keys = []
+    for index in indices.tolist():
+        values = source[index].ravel()
+        places = np.unique(np.linspace(0, max(0, len(values) - 1), PLACES).astype(np.int64))
+        some = _comparable(values[places]) if len(values) else values
+        keys.append(some.tobytes() + len(values).to_bytes(8))
+    return keys
 
 
 def _copied_windows(source: Windows, training: IntArray, sample: IntArray) -> int:
@@ -110,7 +121,7 @@ def _copied_windows(source: Windows, training: IntArray, sample: IntArray) -> in
     return len(found)
 
 
-def _trained_on(source: Windows, training: IntArray) -> list[np.ndarray]:
+def _trained_on(source: Windows, training: IntArray) -> list[npt.NDArray[np.bool_]]:
     """Return for each series whether each step is in a window to train on."""
     owner, start = source.place(training)
     end = source.ends_of(training)

@@ -25,11 +25,13 @@ from unspool.data.futures import Futures, without_future
 from unspool.data.known import read_known
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import MASK_HINT, FloatArray, Sequences, counted
+from unspool.data.stored import Stored, Values
 from unspool.data.targets import check_apart, places_of
 from unspool.errors import InputError
 
 Shape = tuple[int, ...]
-CheckColumns = Callable[[FloatArray], None]
+CheckColumns = Callable[[Values], None]
+ARRAYS = (np.ndarray, Stored)
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class InputForm:
                 f"Expected a sequence with at least one step to learn from, got {source!r}; all "
                 "their values are missing."
             )
-        names = _column_names(X) if table else source.feature_names
+        names = _column_names(X, values) if _is_table(values) else source.feature_names
         axes_of_images = None if shape is None else axes
         sizes = source.n_features, source.max_length
         form = cls(model, reads, table, *sizes, names, shape, axes_of_images, missing=missing)
@@ -244,7 +246,7 @@ class InputForm:
         values = plain(X)
         axes = _axes(values)
         if lengths is not None:
-            if not isinstance(values, np.ndarray):
+            if not isinstance(values, ARRAYS):
                 raise InputError(
                     f"`lengths` needs an array (N, T, F), got {values!r}; leave `lengths` out."
                 )
@@ -258,7 +260,7 @@ class InputForm:
                 if check_columns is not None:
                     check_columns(values)
                 else:
-                    self._check_names(_column_names(X))
+                    self._check_names(_column_names(X, values))
             if not whole and self.max_length > 1 and not one_step:
                 check_more_than_a_step(values)
         rows = table and self.table and self.reads == "rows"
@@ -359,53 +361,53 @@ def forms_of_image(image: Shape) -> tuple[Shape, ...]:
     return (image, *([(height, width)] if channels == 1 else []), (prod(image),))
 
 
-def _is_table(values: Source | FloatArray) -> TypeGuard[FloatArray]:
-    return isinstance(values, np.ndarray) and values.ndim == 2
+def _is_table(values: Source | Values) -> TypeGuard[Values]:
+    return isinstance(values, ARRAYS) and values.ndim == 2
 
 
-def _axes(values: Source | FloatArray) -> Shape:
+def _axes(values: Source | Values) -> Shape:
     """Return the shape of an array without N; () for `Sequences` and `Windows`."""
-    return tuple(values.shape[1:]) if isinstance(values, np.ndarray) else ()
+    return tuple(values.shape[1:]) if isinstance(values, ARRAYS) else ()
 
 
-def _column_names(X: Any) -> tuple[str, ...] | None:
+def _column_names(X: Any, values: Values) -> tuple[str, ...] | None:
+    if isinstance(values, Stored):
+        return values.names
     return names_of(labels_of(X)) if is_frame(X) else None
 
 
 def _to_sequences(
-    values: Source | FloatArray, image: Shape | None, *, rows: bool, missing: Missing
+    values: Source | Values, image: Shape | None, *, rows: bool, missing: Missing
 ) -> Source:
     """Return `values` as sequences; an image has H · W steps, and with `rows` a row is one step."""
     if image is not None:
         return _pixels(values, image, missing)
     if not rows:
-        source = to_sequences(values)
-        if missing == "raise":
-            source.check_complete()
-        return source
-    assert isinstance(values, np.ndarray)
-    if missing == "raise":
+        return to_sequences(values, missing)
+    assert isinstance(values, ARRAYS)
+    n, columns = values.shape
+    if missing == "raise" and not isinstance(values, Stored):
         _check_ends(Sequences(values[:, :, None]), "Row")
-    return _without_padding(values[:, None], missing)
+    return _without_padding(values.reshape(n, 1, columns), missing)
 
 
-def _pixels(values: Source | FloatArray, image: Shape, missing: Missing) -> Sequences:
+def _pixels(values: Source | Values, image: Shape, missing: Missing) -> Sequences:
     height, width, channels = image
     forms = forms_of_image(image)
-    if not isinstance(values, np.ndarray) or values.shape[1:] not in forms:
+    if not isinstance(values, ARRAYS) or values.shape[1:] not in forms:
         listed = [f"(N, {', '.join(map(str, form))})" for form in forms]
-        got = f"shape {values.shape}" if isinstance(values, np.ndarray) else repr(values)
+        got = f"shape {values.shape}" if isinstance(values, ARRAYS) else repr(values)
         raise InputError(
             f"Expected images of shape {' or '.join(listed[:-1])}, or a table {listed[-1]}, got "
             f"{got}; fit another model to images of another shape."
         )
     pixels = values.reshape(len(values), height * width, channels)
-    if missing == "raise":
+    if missing == "raise" and not isinstance(pixels, Stored):
         _check_ends(Sequences(pixels), "Image")
     return _without_padding(pixels, missing)
 
 
-def _without_padding(values: FloatArray, missing: Missing) -> Sequences:
+def _without_padding(values: Values, missing: Missing) -> Sequences:
     """Return rows or images (N, T, F) as sequences of T steps: NaN at their ends is missing."""
     lengths = np.full(len(values), values.shape[1])
     return Sequences(values, lengths, missing=missing)
@@ -413,7 +415,7 @@ def _without_padding(values: FloatArray, missing: Missing) -> Sequences:
 
 def _check_ends(source: Sequences, noun: str) -> None:
     """Refuse rows or images that end in NaN, which is no padding."""
-    incomplete = np.flatnonzero(source.lengths < source.values.shape[1])
+    incomplete = np.flatnonzero(source.lengths < source.shape[1])
     if len(incomplete):
         raise InputError(
             f"{noun} {incomplete[0]} ends in NaN, but this model needs every value of it; fill or "

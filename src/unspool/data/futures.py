@@ -10,6 +10,7 @@ from unspool.data.convert import Source, plain
 from unspool.data.frames import is_frame, labels_of, names_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, Sequences, as_floats
+from unspool.data.stored import Stored
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -84,6 +85,16 @@ class Futures:
     def has_missing(self) -> bool:
         """Whether a value of the sequences or of the futures is missing."""
         return self.source.has_missing or (self.future is not None and np.isnan(self.future).any())
+
+    @property
+    def blocks(self) -> IntArray | None:
+        """Edges of runs of sequences that are read together; None if they are in memory."""
+        return self.source.blocks
+
+    def load(self, start: int, stop: int) -> "Futures":
+        """Read the sequences from number `start` to `stop` into memory, with their futures."""
+        future = None if self.future is None else self.future[start:stop]
+        return self._with(self.source.load(start, stop), future)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -162,8 +173,11 @@ class Futures:
     def __getitem__(self, mask: npt.NDArray[np.bool_]) -> "Futures":
         """Return the sequences in a boolean mask (N,), with their futures."""
         future = None if self.future is None else self.future[mask]
+        return self._with(self.source[mask], future)
+
+    def _with(self, source: Source, future: npt.NDArray[np.floating] | None) -> "Futures":
         return Futures(
-            self.source[mask],
+            source,
             self.horizon,
             future,
             holds=self.holds,
@@ -248,3 +262,11 @@ def as_future(y: Any, names: Sequence[str] | None) -> FloatArray:
                 "Expected futures of one length in `y`, got different lengths; cut them to one."
             )
     return as_floats(y, "`y`")
+
+
+def is_stored(source: Source | Futures) -> bool:
+    """Return whether values of sequences are read from a file when they are needed."""
+    whole = source.source if isinstance(source, Futures) else source
+    if isinstance(whole, Windows):
+        return any(isinstance(one, Stored) for one in whole.series)
+    return isinstance(whole.values, Stored)

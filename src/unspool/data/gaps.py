@@ -1,6 +1,6 @@
 """Gaps in times that are otherwise regular: where windows of a file begin anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ TOLERANCE = 0.1
 # holidays, cut nothing either.
 MIN_RECURRING = 3
 MARGIN = 1.5
+AT_ONCE = 1 << 20  # distances that are computed at once
 
 
 @dataclass(frozen=True)
@@ -79,32 +80,70 @@ def gaps_in(times: list[Array]) -> Gaps | None:
     """
     if any(one.dtype.kind != "M" for one in times):
         return None
-    distances = [np.diff(one) / np.timedelta64(1, "s") for one in times]
-    everything = np.concatenate([*distances, np.empty(0)])
-    forwards = everything[everything > 0]
+    values, counts = _different(times)
+    forwards, count = values[values > 0], counts[values > 0]
     if len(forwards) == 0:
         return None
-    interval = float(np.median(forwards))
-    if (abs(forwards - interval) <= TOLERANCE * interval).mean() < MIN_REGULAR:
+    interval = _median(forwards, count)
+    regular = count[abs(forwards - interval) <= TOLERANCE * interval].sum() / count.sum()
+    if regular < MIN_REGULAR:
         return None
-    limit = AUTO_GAP * interval
-    if not (everything > limit).any():
+    least = limit = AUTO_GAP * interval
+    if not (values > limit).any():
         return None
-    for one, distance in zip(times, distances, strict=True):
-        limit = max(limit, MARGIN * _recurring(one, distance, AUTO_GAP * interval, interval))
-    breaks = [np.flatnonzero(one > limit) + 1 for one in distances]
-    if not any(map(len, breaks)):
+    for one in times:
+        limit = max(limit, MARGIN * _recurring(one, *_longer(one, least), interval))
+    each = [_longer(one, limit) for one in times]
+    if not any(len(places) for places, _ in each):
         return None
-    longest = [float(one.max(initial=0)) for one in distances]
+    longest = [float(distances.max(initial=0)) for _, distances in each]
     number = int(np.argmax(longest))
-    at = times[number][int(np.argmax(distances[number]))]
-    return Gaps(limit, breaks, longest[number], at)
+    places, distances = each[number]
+    at = times[number][places[int(np.argmax(distances))]]
+    return Gaps(limit, [places + 1 for places, _ in each], longest[number], at)
 
 
-def _recurring(times: Array, distances: FloatArray, limit: float, interval: float) -> float:
-    """Return the longest distance above `limit` that recurs regularly, in seconds, or 0."""
-    places = np.flatnonzero(distances > limit)
-    lengths = np.round(distances[places] / interval)
+def _pieces(times: Array) -> Iterator[tuple[int, FloatArray]]:
+    """Yield the first step of each part of a series, and the seconds from its steps to the next."""
+    for first in range(0, len(times) - 1, AT_ONCE):
+        yield first, np.diff(times[first : first + AT_ONCE + 1]) / np.timedelta64(1, "s")
+
+
+def _different(times: list[Array]) -> tuple[FloatArray, IntArray]:
+    """Return the different distances, ascending, and how often each occurs.
+
+    Regular times have few, so that they need little memory.
+    """
+    values, counts = np.empty(0), np.empty(0, np.int64)
+    for one in times:
+        for _, distances in _pieces(one):
+            found, often = np.unique(distances, return_counts=True)
+            values, places = np.unique(np.concatenate([values, found]), return_inverse=True)
+            counts = np.bincount(places, np.concatenate([counts, often])).astype(np.int64)
+    return values, counts
+
+
+def _median(values: FloatArray, counts: IntArray) -> float:
+    """Return the median of ascending values that occur several times."""
+    ends = np.cumsum(counts)
+    middle = (ends[-1] - 1) // 2, ends[-1] // 2
+    return float(np.mean([values[np.searchsorted(ends, one, side="right")] for one in middle]))
+
+
+def _longer(times: Array, limit: float) -> tuple[IntArray, FloatArray]:
+    """Return the steps after which a distance is above `limit`, and these distances."""
+    places: list[IntArray] = [np.empty(0, np.int64)]
+    found: list[FloatArray] = [np.empty(0)]
+    for first, distances in _pieces(times):
+        some = np.flatnonzero(distances > limit)
+        places.append(some + first)
+        found.append(distances[some])
+    return np.concatenate(places), np.concatenate(found)
+
+
+def _recurring(times: Array, places: IntArray, distances: FloatArray, interval: float) -> float:
+    """Return the longest of the distances after `places` that recurs regularly, or 0."""
+    lengths = np.round(distances / interval)
     longest = 0.0
     kinds: npt.NDArray[Any]
     kinds, counts = np.unique(lengths, return_counts=True)
@@ -113,7 +152,7 @@ def _recurring(times: Array, distances: FloatArray, limit: float, interval: floa
         apart = np.diff(starts) / np.timedelta64(1, "s")
         usual = float(np.median(apart))
         if (abs(apart - usual) <= TOLERANCE * usual).mean() > 0.5:
-            longest = max(longest, float(distances[places[lengths == length]].max()))
+            longest = max(longest, float(distances[lengths == length].max()))
     return longest
 
 

@@ -9,6 +9,7 @@ from unspool.data.convert import as_sequences, plain
 from unspool.data.frames import is_frame, labels_of, names_of
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.data.steps_in_time import times_in_index
+from unspool.data.stored import Stored
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -86,7 +87,9 @@ def read_known(
         chosen = _chosen(future, names)
     if is_frame(chosen) and getattr(getattr(chosen, "index", None), "nlevels", 1) == 1:
         chosen = [chosen]
-    values = as_floats(chosen, "`future`") if isinstance(chosen, np.ndarray) else plain(chosen)
+    values: Any = as_floats(chosen, "`future`") if isinstance(chosen, np.ndarray) else plain(chosen)
+    if isinstance(values, Stored):
+        values = np.asarray(values)
     if isinstance(values, (Sequences, Windows)):
         source = as_sequences(values)
         values, lengths = source.take(np.arange(len(source)))
@@ -108,7 +111,7 @@ def read_known(
             f"`future` holds {values[i, step, feature]} for sequence {i} at step {step}, feature "
             f"{name!r}; fill it, since the forecast reads every step."
         )
-    return values
+    return np.asarray(values)
 
 
 def _chosen(future: Any, names: Sequence[str] | None) -> Any:

@@ -54,7 +54,8 @@ def _is_missing(label: Any) -> bool:
 
 def _refuse(missing: Array) -> None:
     if missing.any():
+        first = int(np.argwhere(np.atleast_1d(missing))[0][0])
         raise InputError(
-            f"Expected a label in `y` for every sequence, but it contains NaN or another missing "
-            f"value for sequence {int(np.argwhere(missing)[0][0])}; leave such sequences out."
+            "Expected a label in `y` for every sequence, but it contains NaN or another missing "
+            f"value for sequence {first}; leave such sequences out."
         )

@@ -31,6 +31,11 @@ def is_array_like(X: Any) -> bool:
     return isinstance(X, (memoryview, array.array, int, float, complex))
 
 
+def must_be_converted(X: Any) -> bool:
+    """Return whether `X` has a method that returns an array or a frame, or joins its batches."""
+    return any(hasattr(X, one) for one in _BY_ATTRIBUTE if one != "tensors")
+
+
 def way_out(X: Any) -> str:
     """Say how to get an array from `X`, which is not array-like."""
     if isinstance(X, (str, os.PathLike)):

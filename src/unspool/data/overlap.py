@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,7 @@ MIN_ROWS = 9  # fewer rows are no evidence
 MIN_DISTINCT = 4  # different steps in an overlap that is no coincidence
 SAMPLE = 128  # validation sequences that are searched for in the training data
 MAX_COMPARED = 10_000  # pairs of sequences
+MAX_BLOCKS = 64  # of training data that are not in memory, in which they are searched for
 
 
 def window_shift(source: Source) -> int | None:
@@ -39,13 +41,14 @@ def window_shift(source: Source) -> int | None:
     """
     if isinstance(source, Windows):
         return None
-    rows = _features_as_steps(source)
-    assert isinstance(rows, Sequences)
-    n, steps, _ = rows.shape
-    if n < MIN_ROWS or rows.max_length != steps or rows.min_length != steps or steps < 3:
+    n, steps, _ = source.shape
+    if n < MIN_ROWS or source.min_length != steps:
         return None
     numbers = np.unique(np.linspace(0, n - 2, PAIRS).astype(np.int64))
-    first, second = _comparable(rows.values[numbers]), _comparable(rows.values[numbers + 1])
+    rows, after = _features_as_steps(source[numbers]), _features_as_steps(source[numbers + 1])
+    if rows.max_length < 3:
+        return None
+    first, second = (_comparable(one.take(np.arange(len(one)))[0]) for one in (rows, after))
     if len(np.unique(first.reshape(len(first), -1), axis=0)) < ENOUGH * len(first):
         return None
     shifts = [_shift(one, other) for one, other in zip(first, second, strict=True)]
@@ -95,22 +98,44 @@ def shared(training: Source, validation: Source) -> Shared:
     >>> shared(rows[:80], rows[70:80])
     Shared(checked=10, equal=10, overlapping=0)
     """
-    training, validation = _features_as_steps(training), _features_as_steps(validation)
     numbers = np.unique(np.linspace(0, len(validation) - 1, SAMPLE).astype(np.int64))
-    sample = [_comparable(validation[i]) for i in numbers.tolist()]
+    chosen = _features_as_steps(validation[numbers])
+    sample = [_comparable(chosen[i]) for i in range(len(chosen))]
     sample = [one for one in sample if len(one)]
     checked = len(sample)
     if not checked or not len(training):
         return Shared(checked, 0, 0)
-    equal: set[int] = set()
-    if isinstance(training, Sequences):
-        distinct = {_hash(training[i]) for i in range(len(training))}
-        repeated = 1 - len(distinct) / len(training)
-        equal = {i for i, one in enumerate(sample) if _hash(one) in distinct}
-        if len(equal) <= (2 * repeated + 0.01) * checked:
-            equal = set()
-    left = [one for i, one in enumerate(sample) if i not in equal]
-    return Shared(checked, len(equal), len(_overlapping(training, left)))
+    equal = overlapping = 0
+    for part in _parts(training):
+        of_part, sample = _equal(part, sample, checked)
+        equal += of_part
+        found = _overlapping(part, sample)
+        overlapping += len(found)
+        sample = [one for i, one in enumerate(sample) if i not in found]
+    return Shared(checked, equal, overlapping)
+
+
+def _parts(training: Source) -> Iterator[Source]:
+    """Yield the training data; if they are not in memory, up to `MAX_BLOCKS` blocks of them."""
+    if training.blocks is None:
+        yield _features_as_steps(training)
+        return
+    runs = list(pairwise(training.blocks.tolist()))
+    for number in np.unique(np.linspace(0, len(runs) - 1, MAX_BLOCKS).astype(np.int64)).tolist():
+        yield _features_as_steps(training.load(*runs[number]))
+
+
+def _equal(
+    training: Source, sample: list[FloatArray], checked: int
+) -> tuple[int, list[FloatArray]]:
+    """Return how many sequences of a sample equal a training sequence, and the others."""
+    if not isinstance(training, Sequences):
+        return 0, sample
+    distinct = {_hash(training[i]) for i in range(len(training))}
+    repeated = 1 - len(distinct) / len(training)
+    left = [one for one in sample if _hash(one) not in distinct]
+    equal = len(sample) - len(left)
+    return (0, sample) if equal <= (2 * repeated + 0.01) * checked else (equal, left)
 
 
 def _overlapping(training: Source, sample: list[FloatArray]) -> set[int]:
@@ -202,5 +227,6 @@ def _features_as_steps(source: Source) -> Source:
     """Return rows of a table, which have one step, as sequences of one feature."""
     if isinstance(source, Sequences) and source.max_length == 1 and source.n_features > 1:
         lengths = np.full(len(source), source.n_features)
-        return Sequences(source.values[:, :1].transpose(0, 2, 1), lengths, missing="mask")
+        values = source.values[:, :1].transpose(0, 2, 1)
+        return Sequences(values, lengths, missing="mask")
     return source

@@ -15,22 +15,31 @@ import numpy.typing as npt
 
 from unspool import _checks
 from unspool._types import Missing, names
+from unspool.data.finite import CHUNK_VALUES as CHUNK_VALUES
+from unspool.data.finite import FILL_HINT as FILL_HINT
+from unspool.data.finite import MASK_HINT as MASK_HINT
+from unspool.data.finite import (
+    check_read,
+    check_sequence,
+    rows_with_bad_values,
+)
+from unspool.data.finite import check_still_finite as check_still_finite
 from unspool.data.frames import names_of
+from unspool.data.lengths import (
+    check_lengths,
+    real_steps,
+    real_steps_of_stored,
+    sum_of_present,
+    with_zero_padding,
+)
 from unspool.data.series import read_one, same_columns
+from unspool.data.stored import Stored, Values, as_stored
+from unspool.data.stored_runs import Runs, mapped_runs, pieces, runs_in_memory
 from unspool.data.values import FloatArray as FloatArray
 from unspool.data.values import IntArray as IntArray
-from unspool.data.values import as_array
 from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
-
-MASK_HINT = ", or keep them as missing values with missing='mask' (--on-missing mask)"
-# The ways out for the reader of a file.
-FILL_HINT = (
-    "give missing='interpolate' (--on-missing interpolate), missing='drop' (--on-missing drop) or "
-    "missing='mask' (--on-missing mask)"
-)
-CHUNK_VALUES = 1 << 20  # values that are processed at once, to bound memory
 
 
 class Sequences:
@@ -105,7 +114,8 @@ class Sequences:
     ) -> None:
         _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
         self.missing = missing
-        self.values = as_floats(values, "sequences")
+        stored = as_stored(values)
+        self.values: Any = as_floats(values, "sequences") if stored is None else stored.as_floats()
         if self.values.ndim != 3:
             raise InputError(
                 "Expected sequences of shape (N, T, F), got an array of shape "
@@ -114,32 +124,83 @@ class Sequences:
         n, steps, features = self.values.shape
         if features == 0:
             raise InputError(f"Expected at least one feature, got shape {self.values.shape}.")
-        if lengths is None:
-            self.lengths = real_steps(self.values)
+        if lengths is not None:
+            self.lengths = check_lengths(lengths, n, steps)
+        elif isinstance(self.values, Stored):
+            self.lengths = real_steps_of_stored(self.values if stored is None else stored)
         else:
-            self.lengths = _check_lengths(lengths, n, steps)
+            self.lengths = real_steps(self.values)
         self.feature_names = check_feature_names(feature_names, features)
-        if (self.lengths < steps).any():
-            self.values = _zero_padding(self.values, self.lengths)
-        self.has_missing = self._check_values(missing)
+        # None: it is known when all steps have been read.
+        self._has_missing: bool | None = None if missing == "mask" else False
+        if not isinstance(self.values, Stored):
+            if (self.lengths < steps).any():
+                self.values = with_zero_padding(self.values, self.lengths)
+            self._has_missing = self._check_values(self.values, missing)
 
-    def _check_values(self, missing: Missing) -> bool:
+    def _check_values(self, values: FloatArray, missing: Missing) -> bool:
         """Return whether a real step contains NaN; refuse infinity, and NaN if it must not."""
         found = False
-        for i, row in _bad_rows(self.values):
+        for i, row in rows_with_bad_values(values):
             found = True
-            bad = np.argwhere(np.isinf(row) if missing == "mask" else ~np.isfinite(row))
-            if not len(bad):
-                continue
-            step, feature = bad[0]
-            value = row[step, feature]
-            hint = "" if np.isinf(value) else MASK_HINT
-            raise InputError(
-                f"Sequence {i} holds {value} at step {step}, feature {feature}; "
-                f"fill or drop such steps{hint} (only steps at the end that are NaN in every "
-                "feature count as padding)."
-            )
+            check_sequence(row, i, missing)
         return found
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a real step contains NaN; values that are not in memory are read to learn it."""
+        if self._has_missing is None:
+            for _ in self.chunks():
+                pass
+        return bool(self._has_missing)
+
+    @has_missing.setter
+    def has_missing(self, found: bool) -> None:
+        self._has_missing = found
+
+    @property
+    def blocks(self) -> IntArray | None:
+        """Edges of runs of sequences that are read together; None if the values are in memory."""
+        if isinstance(self.values, Runs) and self.values.in_memory:
+            return None
+        return self.values.edges if isinstance(self.values, Stored) else None
+
+    def load(self, start: int, stop: int) -> "Sequences":
+        """Read sequences into memory.
+
+        Parameters
+        ----------
+        start, stop : int
+            Number of the first sequence, and of the one after the last.
+
+        Returns
+        -------
+        Sequences
+            The sequences, in memory.
+        """
+        numbers = np.arange(start, stop)
+        if isinstance(self.values, Runs):
+            return self._with(self.values.loaded(start, stop), self.lengths[numbers])
+        values = self.values[start:stop]
+        if isinstance(self.values, Stored):
+            values = self._read(values, numbers, self.lengths[numbers])
+        return self._with(values, self.lengths[numbers])
+
+    def _with(self, values: Values, lengths: IntArray) -> "Sequences":
+        """Return sequences with other values, which need no checks."""
+        part = object.__new__(Sequences)
+        part.__dict__.update(self.__dict__)
+        part.values, part.lengths = values, lengths
+        return part
+
+    def _read(self, values: FloatArray, numbers: IntArray, lengths: IntArray) -> FloatArray:
+        """Return sequences that were read, checked and with zeros as padding."""
+        padding = np.arange(values.shape[1]) >= lengths[:, None]
+        if padding.any():
+            values = np.where(padding[:, :, None], values.dtype.type(0), values)
+        if check_read(values, lengths, self.values.numbers_of(numbers), self.missing):
+            self._has_missing = True
+        return values
 
     def check_complete(self) -> None:
         """Refuse missing values, for a model that does not accept them.
@@ -149,8 +210,15 @@ class Sequences:
         InputError
             If a real step contains NaN.
         """
-        if self.has_missing:
-            self._check_values("raise")
+        if self.missing == "raise" or not self.has_missing:
+            return
+        if isinstance(self.values, Stored):
+            complete = self._with(self.values, self.lengths)
+            complete.missing = "raise"
+            for _ in complete.chunks():
+                pass
+        else:
+            self._check_values(self.values, "raise")
 
     @classmethod
     def from_list(
@@ -193,6 +261,11 @@ class Sequences:
             raise InputError("Expected at least one sequence, got an empty list.")
         read = [read_one(one, f"sequence {i}") for i, one in enumerate(sequences)]
         reals, labels = same_columns(read, "sequence")
+        names = names_of(labels) if feature_names is None else feature_names
+        if all(array.ndim == 2 and array.shape[1:] == reals[0].shape[1:] for array in reals):
+            steps = np.array([int(real_steps(array)) for array in reals])
+            if (runs := mapped_runs(reals, steps)) is not None:
+                return cls(runs, steps, names, missing)
         arrays = [as_floats(array, f"sequence {i}") for i, array in enumerate(reals)]
         filled = [array for array in arrays if array.shape != (0,)]  # [] has no features to count
         features = filled[0].shape[1] if filled and filled[0].ndim == 2 else 1
@@ -209,11 +282,15 @@ class Sequences:
                 )
         arrays = [array.reshape(len(array), features) for array in arrays]
         lengths = np.array([int(real_steps(array)) for array in arrays])
+        if (runs := runs_in_memory(arrays, lengths)) is not None:
+            found = cls(runs, lengths, names, missing)
+            for _ in found.chunks():  # checks that they are finite
+                pass
+            return found
         dtype = np.result_type(*{array.dtype for array in filled or arrays})
         values = np.zeros((len(arrays), lengths.max(), features), dtype)
         for row, array, length in zip(values, arrays, lengths, strict=True):
             row[:length] = array[:length]
-        names = names_of(labels) if feature_names is None else feature_names
         return cls(values, lengths, names, missing)
 
     @property
@@ -251,6 +328,13 @@ class Sequences:
     def __getitem__(self, key: Any) -> Any:
         """Return sequence `i` as (T_i, F), or a `Sequences` of a slice, indices or a mask."""
         key = row_key(key)
+        if isinstance(self.values, Stored):
+            if isinstance(key, (int, np.integer)):
+                if not -len(self) <= key < len(self):
+                    raise IndexError(f"Expected an index below {len(self)}, got {key}.")
+                values, lengths = self.take(np.array([key % len(self)]))
+                return values[0, : lengths[0]]
+            return self._with(self.values.part(key), self.lengths[key])
         if isinstance(key, (int, np.integer)):
             return self.values[key, : self.lengths[key]]
         return Sequences(self.values[key], self.lengths[key], self.feature_names, self.missing)
@@ -287,7 +371,11 @@ class Sequences:
             Number of real steps of every sequence.
         """
         lengths = self.lengths_of(indices)
-        values = self.values[np.asarray(indices), : lengths.max(initial=0)]
+        steps = int(lengths.max(initial=0))
+        if isinstance(self.values, Stored):
+            numbers = np.arange(len(self))[np.asarray(indices)]
+            return self._read(self.values.take_steps(numbers, steps), numbers, lengths), lengths
+        values = self.values[np.asarray(indices), :steps]
         check_still_finite(values, self)
         return values, lengths
 
@@ -299,13 +387,26 @@ class Sequences:
         array of shape (steps, F)
             Steps of one or more sequences.
         """
-        size = max(1, CHUNK_VALUES // max(1, self.values[0].size)) if len(self) else 1
-        steps = np.arange(self.values.shape[1])
-        for start in range(0, len(self), size):
-            rows = slice(start, start + size)
-            values = self.values[rows][steps < self.lengths[rows, None]]
-            check_still_finite(values, self)
+        for start, stop in self._runs():
+            lengths = self.lengths[start:stop]
+            if isinstance(self.values, Stored):
+                values, _ = self.take(np.arange(start, stop))
+            else:
+                values = self.values[start:stop]
+            values = values[np.arange(values.shape[1]) < lengths[:, None]]
+            if not isinstance(self.values, Stored):
+                check_still_finite(values, self)
             yield values
+        if self._has_missing is None:  # all steps have been read, and none is missing
+            self._has_missing = False
+
+    def _runs(self) -> list[tuple[int, int]]:
+        """Return first and end of runs of sequences that are processed at once."""
+        n, longest, features = self.values.shape
+        if isinstance(self.values, Runs):
+            return list(pieces(self.lengths, max(1, CHUNK_VALUES // features)))
+        size = max(1, CHUNK_VALUES // max(1, longest * features))
+        return [(start, min(start + size, n)) for start in range(0, n, size)]
 
     def without_end(self, steps: int) -> "Sequences":
         """Remove the last steps of every sequence.
@@ -321,7 +422,10 @@ class Sequences:
             The shorter sequences.
         """
         lengths = self.lengths - steps
-        values = self.values[:, : lengths.max(initial=0)]
+        longest = int(lengths.max(initial=0))
+        if isinstance(self.values, Stored):
+            return self._with(self.values.up_to(longest), lengths)
+        values = self.values[:, :longest]
         return Sequences(values, lengths, self.feature_names, self.missing)
 
     def select(self, places: Sequence[int]) -> "Sequences":
@@ -339,6 +443,10 @@ class Sequences:
         """
         names = self.feature_names
         chosen = None if names is None else [names[place] for place in places]
+        if isinstance(self.values, Stored):
+            part = self._with(self.values.of_columns(places), self.lengths)
+            part.feature_names = None if chosen is None else tuple(chosen)
+            return part
         return Sequences(self.values[:, :, list(places)], self.lengths, chosen, self.missing)
 
     def mean_sequence(self) -> FloatArray:
@@ -350,57 +458,31 @@ class Sequences:
             Every step is the mean over the sequences that are long enough to have it. Missing
             values are left out; where no sequence has a value, the mean is 0.
         """
+        if isinstance(self.values, Stored):
+            return self._mean_of_stored()
         if self.has_missing:
-            return self._mean_of_present()
+            total, count = sum_of_present(self.values, self.lengths)
+            return total / np.maximum(count, 1)
         total = self.values.sum(axis=0, dtype=np.float64)  # padding is zero
         reach = (np.arange(self.values.shape[1])[:, None] < self.lengths).sum(axis=1)
         mean: FloatArray = total / np.maximum(reach, 1)[:, None]
         return mean
 
-    def _mean_of_present(self) -> FloatArray:
-        present = np.arange(self.values.shape[1])[:, None] < self.lengths[:, None, None]
-        present = present & ~np.isnan(self.values)
-        total = self.values.sum(axis=0, dtype=np.float64, where=present)
-        mean: FloatArray = total / np.maximum(present.sum(axis=0), 1)
+    def _mean_of_stored(self) -> FloatArray:
+        _, longest, features = self.values.shape
+        total, count = np.zeros((longest, features)), np.zeros((longest, features), np.int64)
+        for start, stop in self._runs():
+            values, lengths = self.take(np.arange(start, stop))
+            some, present = sum_of_present(values, lengths)
+            total[: len(some)] += some
+            count[: len(some)] += present
+        mean: FloatArray = total / np.maximum(count, 1)
         return mean
-
-
-def check_still_finite(values: npt.NDArray[Any], source: Any) -> None:
-    """Refuse values of `source` that were finite when it was made but are not any more.
-
-    Arrays are not copied, so their owner can change them later. The sum is not finite if a value
-    is not, and is faster to compute than a check of every value. (A dot product would start
-    threads of BLAS, which compete for the cores that training uses.)
-    """
-    if values.dtype.kind != "f":
-        return
-    with np.errstate(all="ignore"):
-        total = values.sum()
-    if np.isfinite(total):
-        return
-    masks = source.missing == "mask"
-    if np.isinf(values).any() if masks else not np.isfinite(values).all():
-        raise InputError(
-            f"Expected finite values, but the array of {source!r} was changed and holds "
-            f"{'' if masks else 'NaN or '}infinity now; correct it and make a new "
-            f"{type(source).__name__}."
-        )
-    if masks:
-        source.has_missing = True  # values may have become NaN since
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number with a noun in singular or plural: "1 step", "2 steps"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def real_steps(values: FloatArray) -> IntArray:
-    """Return the number of steps of (..., T, F) up to the last that is not all NaN, shape (...)."""
-    steps = values.shape[-2]
-    if not np.isnan(values[..., -1:, :]).all(axis=-1).any():
-        return np.full(values.shape[:-2], steps, np.int64)
-    real = np.asarray(~np.isnan(values).all(axis=-1))
-    return np.where(real.any(axis=-1), steps - real[..., ::-1].argmax(axis=-1), 0)
 
 
 def _features_first(arrays: Sequence[FloatArray]) -> str:
@@ -432,34 +514,3 @@ def row_key(key: Any) -> Any:
     if array.ndim != 1 or array.dtype.kind not in "iub":
         raise InputError(f"Expected an index, a slice, indices or a mask, got {key!r}.")
     return array
-
-
-def _check_lengths(lengths: npt.ArrayLike, n: int, steps: int) -> IntArray:
-    array = as_array(lengths, "`lengths`")
-    if array.shape != (n,) or array.dtype.kind not in "iu":
-        raise InputError(
-            f"Expected `lengths` as {n} whole numbers, got shape {array.shape} of {array.dtype}."
-        )
-    if n and (array.min() < 0 or array.max() > steps):
-        raise InputError(
-            f"Expected `lengths` from 0 to {steps} (the steps of `values`), "
-            f"got {array.min()} to {array.max()}."
-        )
-    return array.astype(np.int64)
-
-
-def _zero_padding(values: FloatArray, lengths: IntArray) -> FloatArray:
-    padding = np.arange(values.shape[1]) >= lengths[:, None]
-    if np.any(values[padding] != 0):  # also true for NaN
-        values = values.copy()
-        values[padding] = 0
-    return values
-
-
-def _bad_rows(values: FloatArray) -> Iterator[tuple[int, FloatArray]]:
-    """Yield the number and values of every sequence that contains NaN or infinity."""
-    size = max(1, CHUNK_VALUES // max(1, values[0].size)) if len(values) else 1
-    for start in range(0, len(values), size):
-        finite = np.isfinite(values[start : start + size]).all(axis=(1, 2))
-        for i in np.flatnonzero(~finite):
-            yield start + int(i), values[start + int(i)]

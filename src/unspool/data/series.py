@@ -20,16 +20,21 @@ from unspool.data.frames import (
     series_of_cells,
 )
 from unspool.data.not_arrays import is_array_like
+from unspool.data.stored import Stored, as_stored, stored_together
+from unspool.data.stored_items import Items
 from unspool.data.values import Array, as_array, as_reals
 from unspool.errors import InputError
 
 
-def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
+def as_series(series: Any, *, stored: bool = False) -> tuple[list[Any], tuple[str, ...] | None]:
     """Return one series or several as arrays (T_i, F) without copying, and the column names.
 
     Several series are given as a list, as a frame with the index (instance, time), or in the cells
-    of a frame.
+    of a frame. With `stored`, series that are not in memory are a `Stored`.
     """
+    found = as_stored(series) if stored else None
+    if found is not None and not (isinstance(found, Items) and found.ndim > 2):
+        return [_two_axes(found, "a series")], found.names
     if not holds_series(series):
         cells = _cells(series)
         if cells is not None:
@@ -42,8 +47,10 @@ def as_series(series: Any) -> tuple[list[Array], tuple[str, ...] | None]:
     if not len(series):
         raise InputError("Expected at least one series, got an empty list.")
     named = [f"series {i}" for i in range(len(series))]
-    read = [read_one(one, what) for one, what in zip(series, named, strict=True)]
+    read = [read_one(one, what, stored=stored) for one, what in zip(series, named, strict=True)]
     arrays, labels = same_columns(read, "series")
+    if stored:
+        arrays = stored_together(arrays)
     return [_two_axes(one, what) for one, what in zip(arrays, named, strict=True)], names_of(labels)
 
 
@@ -66,8 +73,13 @@ def _inside(series: Any) -> tuple[list[Array] | None, Labels | None]:
     return None, None
 
 
-def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
-    """Return one series or sequence as an array, and the names of its columns."""
+def read_one(one: Any, what: str, *, stored: bool = False) -> tuple[Any, Labels | None]:
+    """Return one series or sequence as an array, and the names of its columns.
+
+    With `stored`, one that is not in memory is a `Stored`.
+    """
+    if stored and (found := as_stored(one)) is not None:
+        return found, found.names
     if getattr(getattr(one, "index", None), "nlevels", 1) > 1:
         raise InputError(
             f"Expected {what} with a plain index, got {one.index.nlevels} levels; give a frame "
@@ -82,8 +94,8 @@ def read_one(one: Any, what: str) -> tuple[Array, Labels | None]:
 
 
 def same_columns(
-    read: Sequence[tuple[Array, Labels | None]], noun: str
-) -> tuple[list[Array], Labels | None]:
+    read: Sequence[tuple[Any, Labels | None]], noun: str
+) -> tuple[list[Any], Labels | None]:
     """Put the columns of arrays (T_i, F) in the order of the first that has column names.
 
     Raises
@@ -98,7 +110,9 @@ def same_columns(
         if labels is None or labels == first:
             arrays.append(array)
         elif set(labels) == set(first):
-            arrays.append(array[:, [labels.index(label) for label in first]])
+            places = [labels.index(label) for label in first]
+            is_stored = isinstance(array, Stored)
+            arrays.append(array.of_columns(places) if is_stored else array[:, places])
         elif _only_numbered(labels) or _only_numbered(first):
             arrays.append(array)
         else:
@@ -113,9 +127,9 @@ def _only_numbered(labels: Labels) -> bool:
     return labels == tuple(range(len(labels)))
 
 
-def _two_axes(array: Array, what: str) -> Array:
+def _two_axes(array: Any, what: str) -> Any:
     if array.ndim == 1:
-        array = array[:, None]
+        array = array.reshape(len(array), 1) if isinstance(array, Stored) else array[:, None]
     if array.ndim != 2 or array.shape[1] == 0:
         many = "; give several series as list(X)" if array.ndim == 3 else ""
         raise InputError(

@@ -12,6 +12,7 @@ from unspool._durations import seconds
 from unspool.data.frames import instances_and_steps
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.series import holds_series
+from unspool.data.values import as_array
 from unspool.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -67,7 +68,7 @@ def read_times(times: Any, lengths: Sequence[int]) -> list[Array]:
     InputError
         If there is not one time for each step, or if they are neither dates nor numbers.
     """
-    several = isinstance(times, (list, tuple)) and any(np.ndim(one) for one in times)
+    several = isinstance(times, (list, tuple)) and any(map(_has_axes, times))
     given = list(times) if several else [times]
     if len(given) != len(lengths):
         raise InputError(
@@ -79,15 +80,22 @@ def read_times(times: Any, lengths: Sequence[int]) -> list[Array]:
     ]
 
 
+def _has_axes(value: Any) -> bool:
+    """Return whether a value is an array or a list, and not a single time or number."""
+    if isinstance(value, (str, bytes)):
+        return False
+    return hasattr(value, "__len__") and getattr(value, "shape", None) != ()
+
+
 def _one(times: Any, number: int, length: int) -> Array:
-    values = np.asarray(_without_zone(times))
+    values = as_array(_without_zone(times), f"`times` of series {number}")
     if values.dtype.kind in "OUS":
         try:
             values = values.astype("datetime64[us]")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise InputError(
                 f"Expected `times` of series {number} as dates or numbers, got "
-                f"{_checks.shown(values[:1].tolist() or times)}; convert them, for "
+                f"{_checks.shown(values.ravel()[:1].tolist() or times)}; convert them, for "
                 "example with pandas.to_datetime."
             ) from None
     if values.shape != (length,) or values.dtype.kind not in "Mmiuf":
@@ -262,14 +270,14 @@ def read_breaks(breaks: Any, lengths: Sequence[int]) -> list[IntArray] | None:
     """
     if breaks is None:
         return None
-    if len(breaks) != len(lengths):
+    if not _has_axes(breaks) or len(breaks) != len(lengths):
         raise InputError(
             f"Expected `breaks` as a list of {len(lengths)} arrays of steps, one for each series, "
-            f"got {len(breaks)}."
+            f"got {len(breaks) if _has_axes(breaks) else _checks.shown(breaks)}."
         )
     found = []
     for i, (one, length) in enumerate(zip(breaks, lengths, strict=True)):
-        steps = np.asarray(one)
+        steps = as_array(one, f"`breaks` of series {i}")
         if steps.ndim != 1 or (steps.size and steps.dtype.kind not in "iu"):
             raise InputError(
                 f"Expected `breaks` of series {i} as whole numbers, got {_checks.shown(one)}."

@@ -43,7 +43,7 @@ def as_reals(values: Any, what: str) -> Array:
     if array.dtype.kind == "V" and array.dtype.names is None and "float" in array.dtype.name:
         return array.astype(np.float32)  # bfloat16 of ml_dtypes
     if array.dtype.kind not in "fiub":
-        raise InputError(_not_real(array.dtype, what))
+        raise InputError(not_real(array.dtype, what))
     return array
 
 
@@ -147,7 +147,8 @@ def _no_numbers(what: str, error: Exception) -> NotNumbersError:
     return NotNumbersError(f"Expected numbers in {what}, but NumPy cannot read them: {message}.")
 
 
-def _not_real(dtype: np.dtype[Any], what: str) -> str:
+def not_real(dtype: np.dtype[Any], what: str) -> str:
+    """Return the message for values of a dtype that holds no real numbers."""
     message = f"Expected real numbers in {what}, got dtype {dtype}"
     if dtype.kind in "Mm":
         return f"{message}; dates and times cannot be features: {_NO_DATES}."

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from unspool._types import Missing, Short
-from unspool.data.sequences import CHUNK_VALUES, MASK_HINT, FloatArray
+from unspool.data.finite import CHUNK_VALUES, check_steps
+from unspool.data.stored import Stored, Values
 from unspool.errors import InputError
 
 
-def check_shapes(series: Sequence[FloatArray], span: int, short: Short) -> None:
+def check_shapes(series: Sequence[Values], span: int, short: Short) -> None:
     """Refuse series of different features, and series without steps or shorter than a window.
 
     Parameters
@@ -36,26 +37,20 @@ def check_shapes(series: Sequence[FloatArray], span: int, short: Short) -> None:
 
 
 def has_missing_values(
-    series: Sequence[FloatArray], names: Sequence[str] | None, missing: Missing
+    series: Sequence[Values], names: Sequence[str] | None, missing: Missing
 ) -> bool:
-    """Return whether a series contains NaN; refuse infinity, and NaN unless `missing` is "mask"."""
+    """Return whether a series contains NaN; refuse infinity, and NaN unless `missing` is "mask".
+
+    Series that are not in memory are checked when they are read.
+    """
     found = False
     for i, one in enumerate(series):
-        if one.dtype.kind != "f":
+        if one.dtype.kind != "f" or isinstance(one, Stored):
             continue  # whole numbers are finite
         step = 0
         for chunk in np.array_split(one, max(1, one.size // CHUNK_VALUES)):
             if not np.isfinite(chunk).all():
                 found = True
-                bad = np.isinf(chunk) if missing == "mask" else ~np.isfinite(chunk)
-                if bad.any():
-                    row, column = np.argwhere(bad)[0]
-                    value = chunk[row, column]
-                    name = names[column] if names else int(column)
-                    hint = "" if np.isinf(value) else MASK_HINT
-                    raise InputError(
-                        f"Series {i} holds {value} at step {step + row}, feature {name!r}; "
-                        f"fill or drop such steps before cutting windows{hint}."
-                    )
+                check_steps(chunk, i, step, names, missing)
             step += len(chunk)
     return found

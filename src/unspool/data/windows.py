@@ -5,28 +5,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import Missing, Short, names
 from unspool.data import steps_in_time
+from unspool.data.finite import CHUNK_VALUES, check_steps, check_still_finite, sum_is_finite
 from unspool.data.sequences import (
-    CHUNK_VALUES,
     FloatArray,
     IntArray,
     check_feature_names,
-    check_still_finite,
     counted,
     row_key,
 )
 from unspool.data.series import as_series
+from unspool.data.stored import Stored, edges_of
 from unspool.data.window_checks import check_shapes, has_missing_values
+from unspool.data.window_copies import copy_windows, first_blocks
+from unspool.data.window_places import WindowPlaces, in_pieces
 
-TAKE_VALUES = 1 << 15  # values copied at once; bounds the memory that is used twice
 
-
-class Windows:
+class Windows(WindowPlaces):
     """All windows of `size` steps over one long series or several.
 
     Every estimator accepts a `Windows` as ``X``; each window is one sequence. The series are not
@@ -158,7 +157,8 @@ class Windows:
             _checks.choice("missing", missing, names(Missing)),
         )
         self.missing = missing
-        self.series, columns = as_series(series)
+        self.series: list[Any]
+        self.series, columns = as_series(series, stored=True)
         self.tail, self.short, self.dilation = tail, short, int(dilation)
         self.feature_names = check_feature_names(
             columns if feature_names is None else feature_names, self.n_features
@@ -173,7 +173,13 @@ class Windows:
             size, stride, self.dilation, max_gap, self.times, given=times is not None
         )
         check_shapes(self.series, self._full_span, self.short)
-        self.has_missing = has_missing_values(self.series, self.feature_names, missing)
+        self._stored = any(isinstance(one, Stored) for one in self.series)
+        # None: it is known when all steps have been read.
+        self._has_missing: bool | None = has_missing_values(
+            self.series, self.feature_names, missing
+        )
+        if self._stored and missing == "mask" and not self._has_missing:
+            self._has_missing = None
         # A piece is a part of a series without gaps; most series are one piece.
         self.breaks = steps_in_time.read_breaks(breaks, steps.tolist())
         self._series_of, self._first, pieces = steps_in_time.pieces(
@@ -202,22 +208,75 @@ class Windows:
         return int(self.series[0].shape[1])
 
     @property
-    def max_length(self) -> int:
-        """Number of steps of the longest window: `size`, unless all series are shorter."""
-        return int(self._lengths.max())
+    def has_missing(self) -> bool:
+        """Whether a series contains NaN; series that are not in memory are read to learn it."""
+        if self._has_missing is None:
+            for _ in self.chunks():
+                pass
+        return bool(self._has_missing)
+
+    @has_missing.setter
+    def has_missing(self, found: bool) -> None:
+        self._has_missing = found
 
     @property
-    def min_length(self) -> int:
-        """Number of steps of the shortest window: `size`, unless a series is shorter."""
-        return int(self._lengths.min())
+    def blocks(self) -> IntArray | None:
+        """Edges of runs of windows whose steps are read together; None for series in memory."""
+        if not self._stored:
+            return None
+        edges, first = first_blocks(self.series)
+        cuts, last = [np.zeros(1, np.int64)], None
+        for numbers in in_pieces(len(self)):
+            owner, start = self.place(numbers)
+            block = np.empty_like(start)
+            for number in np.unique(owner):
+                some = owner == number
+                within = np.searchsorted(edges[number], start[some], "right") - 1
+                block[some] = first[number] + within
+            inside = edges_of(block)[1:-1] + numbers[0]
+            cuts += [numbers[:1]] if last is not None and last != block[0] else []
+            cuts.append(inside)
+            last = block[-1]
+        return np.append(np.concatenate(cuts), len(self))
+
+    def load(self, start: int, stop: int) -> "Windows":
+        """Read the steps of neighbouring windows into memory.
+
+        Parameters
+        ----------
+        start, stop : int
+            Number of the first window, and of the one after the last.
+
+        Returns
+        -------
+        Windows
+            The windows, over the parts of the series that they need.
+        """
+        part: Windows = self[start:stop]
+        numbers = np.arange(len(part))
+        owner, begin = part.place(numbers)
+        end = part.ends_of(numbers)
+        low = int(owner.min(initial=len(self.series) - 1))
+        high = max(low, int(owner.max(initial=0))) + 1
+        first = np.full(len(self.series), np.iinfo(np.int64).max)
+        stops = np.zeros(len(self.series), np.int64)
+        np.minimum.at(first, owner, begin)
+        np.maximum.at(stops, owner, end)
+        first = np.minimum(first, stops)  # series without a window
+        part.series = [self.series[i][first[i] : stops[i]] for i in range(low, high)]
+        part.times, part._stored = None, False
+        part._first = self._first - first[self._series_of]
+        part._series_of = self._series_of - low
+        for i, one in enumerate(part.series, low):
+            if isinstance(self.series[i], Stored) and not sum_is_finite(one):
+                check_steps(one, i, int(first[i]), self.feature_names, self.missing)
+                self._has_missing = part._has_missing = True
+        return part
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape (N, T, F) of an array of all windows."""
         return len(self), self.max_length, self.n_features
-
-    def __len__(self) -> int:
-        return len(self._picked)
 
     def __repr__(self) -> str:
         windows, steps = counted(len(self), "window"), counted(self.size, "step")
@@ -240,49 +299,6 @@ class Windows:
         part._picked = self._picked[key] if isinstance(key, slice) else self._numbers(key)
         return part
 
-    def place(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
-        """Find the place of windows in their series.
-
-        Parameters
-        ----------
-        indices : array of int, shape (B,), or of bool, shape (N,)
-            Which windows.
-
-        Returns
-        -------
-        series : array of int, shape (B,)
-            Number of the series of every window, counted from 0.
-        start : array of int, shape (B,)
-            First step of every window in its series, counted from 0.
-        """
-        piece, start = self._place_in_pieces(indices)
-        owner: IntArray = self._series_of[piece]
-        return owner, self._first[piece] + start
-
-    def _place_in_pieces(self, indices: npt.ArrayLike) -> tuple[IntArray, IntArray]:
-        """Return the piece of every window, and its first step in the piece."""
-        number = self._numbers(np.asarray(indices))
-        piece = np.searchsorted(self._ends, number, side="right")
-        return piece, np.minimum((number - self._begins[piece]) * self.stride, self._last[piece])
-
-    def ends_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Return the step after the last one of the windows at `indices`, in their series.
-
-        Parameters
-        ----------
-        indices : array of int, shape (B,), or of bool, shape (N,)
-            Which windows.
-
-        Returns
-        -------
-        array of int, shape (B,)
-            With a `dilation` of 1, the start of each window plus its length. A window consists of
-            the steps ``start, start + dilation, …`` before its end.
-        """
-        _, start = self.place(indices)
-        ends: IntArray = start + self._span(self.lengths_of(indices))
-        return ends
-
     def latest(self) -> list[npt.NDArray[Any]]:
         """Return the steps that a window at the end of every series would hold.
 
@@ -293,26 +309,9 @@ class Windows:
             gap is nearer to the end.
         """
         return [
-            one[start:][:: -self.dilation][: self.size][::-1]
-            for one, start in zip(self.series, self._after_gap, strict=True)
+            one[max(start, len(one) - self._full_span) :][:: -self.dilation][: self.size][::-1]
+            for one, start in zip(self.series, self._after_gap.tolist(), strict=True)
         ]
-
-    def lengths_of(self, indices: npt.ArrayLike) -> IntArray:
-        """Return the number of steps of the windows at `indices`.
-
-        Parameters
-        ----------
-        indices : array of int, shape (B,), or of bool, shape (N,)
-            Which windows.
-
-        Returns
-        -------
-        array of int, shape (B,)
-            `size`, or less if the series of a window is shorter.
-        """
-        piece, _ = self._place_in_pieces(indices)
-        lengths: IntArray = self._lengths[piece]
-        return lengths
 
     def take(self, indices: npt.ArrayLike) -> tuple[npt.NDArray[Any], IntArray]:
         """Copy a batch of windows.
@@ -333,23 +332,24 @@ class Windows:
         lengths, spans = self.lengths_of(indices), self.ends_of(indices) - start
         dtype = np.result_type(*{one.dtype for one in self.series})
         values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), dtype)
-        numbers = np.unique(owner)
-        if len(numbers) * 8 > len(owner):
-            for row, number, first, span in zip(values, owner, start, spans, strict=True):
-                steps = self.series[number][first : first + span : self.dilation]
-                row[: len(steps)] = steps
+        copy_windows(values, self.series, owner, start, spans, self.dilation)
+        if self._stored:
+            self._check_taken(values, owner, start, spans)
+        else:
             check_still_finite(values, self)
-            return values, lengths
-        # Copy many windows of one series at once, through a sliding view.
-        for number, span in np.unique(np.stack([owner, spans]), axis=1).T.tolist():
-            view = sliding_window_view(self.series[number], span, axis=0).swapaxes(1, 2)
-            view = view[:, :: self.dilation]
-            rows = np.flatnonzero((owner == number) & (spans == span))
-            piece = max(1, TAKE_VALUES // max(1, values[0].size))
-            for some in (rows[n : n + piece] for n in range(0, len(rows), piece)):
-                values[some, : view.shape[1]] = view[start[some]]
-        check_still_finite(values, self)
         return values, lengths
+
+    def _check_taken(
+        self, values: npt.NDArray[Any], owner: IntArray, start: IntArray, spans: IntArray
+    ) -> None:
+        """Refuse windows with values that must not be there; note that values are missing."""
+        if sum_is_finite(values):
+            return
+        for row, number, first, span in zip(values, owner, start, spans, strict=True):
+            if not sum_is_finite(row):
+                steps = self.series[number][first : first + span]
+                check_steps(steps, int(number), int(first), self.feature_names, self.missing)
+                self._has_missing = True
 
     def chunks(self) -> Iterator[npt.NDArray[Any]]:
         """Iterate once over every step from the first window of each series to its last.
@@ -362,11 +362,17 @@ class Windows:
             Consecutive steps of one series.
         """
         size = max(1, CHUNK_VALUES // self.n_features)
-        for one, first, end in zip(self.series, *self._reach(), strict=True):
+        for number, (one, first, end) in enumerate(zip(self.series, *self._reach(), strict=True)):
             for start in range(first, end, size):
                 chunk = one[start : min(start + size, end)]
-                check_still_finite(chunk, self)
+                if not isinstance(one, Stored):
+                    check_still_finite(chunk, self)
+                elif not sum_is_finite(chunk):
+                    check_steps(chunk, number, start, self.feature_names, self.missing)
+                    self._has_missing = True
                 yield chunk
+        if self._has_missing is None:  # all steps have been read, and none is missing
+            self._has_missing = False
 
     def mean_sequence(self) -> FloatArray:
         """Compute the mean window.
@@ -379,7 +385,7 @@ class Windows:
         """
         total, count = np.zeros(self.n_features), np.zeros(self.n_features, np.int64)
         for chunk in self.chunks():
-            if not self.has_missing:
+            if self._has_missing is False:
                 total += chunk.sum(axis=0, dtype=np.float64)
                 count += len(chunk)
                 continue
@@ -420,75 +426,13 @@ class Windows:
             The same windows, with these features only.
         """
         part: Windows = self[:]
-        part.series = [one[:, list(places)] for one in self.series]
+        part.series = [
+            one.of_columns(places) if isinstance(one, Stored) else one[:, list(places)]
+            for one in self.series
+        ]
         if self.feature_names is not None:
             part.feature_names = tuple(self.feature_names[place] for place in places)
         return part
-
-    def split(self, fraction: float) -> tuple[IntArray, IntArray]:
-        """Split the windows by time, with one cut in every series.
-
-        A window that contains steps of both sides of a cut is in neither part. At least the last
-        window of a series is after its cut. If a series is too short for a window on both sides,
-        all of its windows are before the cut.
-
-        Parameters
-        ----------
-        fraction : float
-            Share of the steps of every series that lie after the cut, from 0 to 1.
-
-        Returns
-        -------
-        earlier, later : arrays of int
-            Indices of the windows before and after the cut.
-        """
-        owner, start = self.place(np.arange(len(self)))
-        ends = self.ends_of(np.arange(len(self)))
-        steps = np.array([len(one) for one in self.series])
-        last, longest = np.zeros(len(steps), np.int64), np.zeros(len(steps), np.int64)
-        np.maximum.at(last, owner, start)
-        np.maximum.at(longest, owner, ends - start)
-        cut = np.minimum(np.round(steps * (1 - fraction)), last)
-        cut = np.where(last < longest, steps, cut)[owner]
-        return np.flatnonzero(ends <= cut), np.flatnonzero(start >= cut)
-
-    def _reach(self) -> tuple[IntArray, IntArray]:
-        """Return the first step, and the step after the last, of the windows of every series."""
-        steps = np.array([len(one) for one in self.series])
-        if len(self) == self._ends[-1] and not self._cut:
-            return np.zeros_like(steps), steps - self._left_out * self.dilation
-        owner, start = self.place(np.arange(len(self)))
-        first, end = steps.copy(), np.zeros_like(steps)
-        np.minimum.at(first, owner, start)
-        np.maximum.at(end, owner, self.ends_of(np.arange(len(self))))
-        return np.minimum(first, end), end
-
-    def _numbers(self, indices: npt.NDArray[Any]) -> IntArray:
-        """Return the numbers of the windows at `indices` (or in a mask) among all windows."""
-        n = len(self)
-        if indices.dtype == bool:
-            if len(indices) != n:
-                raise IndexError(f"Expected a mask of {n} windows, got one of {len(indices)}.")
-            indices = np.flatnonzero(indices)
-        indices = indices.astype(np.int64, copy=False)
-        outside = indices[(indices < -n) | (indices >= n)]
-        if len(outside):
-            raise IndexError(
-                f"Expected indices from {-n} to {n - 1} of {n} windows, got {outside[0]}."
-            )
-        indices = np.where(indices < 0, indices + n, indices)
-        if isinstance(self._picked, range):
-            return self._picked.start + indices * self._picked.step
-        picked: IntArray = self._picked[indices]
-        return picked
-
-    def _span(self, lengths: IntArray) -> IntArray:
-        """Return the number of steps of the series that windows of these lengths span."""
-        return (lengths - 1) * self.dilation + 1
-
-    @property
-    def _full_span(self) -> int:
-        return (self.size - 1) * self.dilation + 1
 
     def _count(self, length: int) -> int:
         """Return the number of windows in a piece of a series."""
@@ -513,8 +457,13 @@ class Windows:
         InputError
             If a series contains NaN.
         """
-        if self.has_missing:
-            has_missing_values(self.series, self.feature_names, "raise")
+        if self.missing == "raise" or not self.has_missing:
+            return
+        has_missing_values(self.series, self.feature_names, "raise")
+        complete: Windows = self[:]
+        complete.missing = "raise"
+        for _ in complete.chunks():
+            pass
 
 
 def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:

@@ -38,12 +38,19 @@ from unspool.estimators.detector_training import (
     split,
     train,
 )
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    python_numbers,
-    unfrozen,
-)
+from unspool.estimators.saving import unfrozen
+from unspool.estimators.stopping import fitting
 from unspool.training.checkpoint import Checkpoint
+
+# What the warning of an interruption says in the end.
+CALIBRATED = (
+    "the best weights so far are kept, and scales and thresholds are those of this model; call "
+    "`fit` again for a fully trained one."
+)
+CALIBRATED_SO_FAR = (
+    "the best weights so far are kept, and scales and thresholds are those of this model; the same "
+    "call of `fit` continues from the checkpoint."
+)
 
 
 class AnomalyDetector(Detects):
@@ -155,6 +162,9 @@ class AnomalyDetector(Detects):
         `decision_function` is `score_samples` minus this.
     codes_ : ndarray of shape (M, L) or None
         Codes of training windows, for the kind "code".
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early. Model files
+        do not contain it.
     n_features_in_ : int
         Number of features of a step, F.
     feature_names_in_ : ndarray of str
@@ -313,11 +323,17 @@ class AnomalyDetector(Detects):
         DivergedError
             If training diverges and earlier weights do not help. After any error the detector is as
             it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The detector is then as it was before.
         ModelFileError
             If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the training of the model early. Scales and thresholds are
+            those of the best weights so far, and ``interrupted_`` is True.
         ThresholdWarning
             If the held-out data are too few for the requested rate.
         CheckpointWarning
@@ -325,9 +341,9 @@ class AnomalyDetector(Detects):
         """
         _checks.raise_all(*self._complaints(), self._checkpoint_complaint(checkpoint))
         opened = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        with as_before_if_it_fails(self), python_numbers(self):
+        with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
             self._fit(X, calibration, opened)
-        if opened is not None:
+        if opened is not None and not self.interrupted_:
             opened.finish()
         return self
 

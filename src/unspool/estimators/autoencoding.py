@@ -306,13 +306,14 @@ class BaseAutoencoder(
         form, loss = self._form, self._loss_of_arrays
         _collect.check_errors(per, loss, merge=merge)
         targets = form.of_targets(source)
+        missing = targets.has_missing
 
         def of(part: Source, first: int) -> FloatArray:
             pieces, stop = self._reconstructions(part), first + len(part)
             of_part = targets if len(part) == len(source) else targets[first:stop]
             if sums is not None:
                 pieces = sums.counted(of_part, pieces, first)
-            return _collect.errors(of_part, pieces, loss, form, per)
+            return _collect.errors(of_part, pieces, loss, form, per, missing=missing)
 
         return Computation(runner(self), source, of, check_merges(merge, source))
 

@@ -47,11 +47,8 @@ from unspool.estimators.sample_weight import (
     normalised,
     read_feature_weight,
 )
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    plain_parameters,
-    python_numbers,
-)
+from unspool.estimators.saving import plain_parameters
+from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.training_data import ReadsTrainingData, TrainingData
 from unspool.estimators.user_callbacks import read_callbacks
@@ -68,6 +65,13 @@ from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
 from unspool.training.orders import sample
+
+# What the warning of an interruption says in the end.
+CONTINUE_FIT = "the best weights so far are kept; continue with `fit(X, initial=model)`."
+CONTINUE_CHECKPOINT = (
+    "the best weights so far are kept; the same call of `fit` continues from the checkpoint."
+)
+CONTINUE_PARTIAL_FIT = "the weights so far are kept; continue with `partial_fit`."
 
 
 class Model(ReadsTrainingData):
@@ -199,18 +203,32 @@ class Model(ReadsTrainingData):
         InputError
             If a parameter or the data cannot be used.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The estimator is then as it was before.
         ModelFileError
             If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended training early. The estimator has the best weights so far,
+            and ``interrupted_`` is True.
         CheckpointWarning
             If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
-            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`; or if
+            held-out sequences have copies among the others.
+        NoBetterThanMeanWarning
+            If the model is no better than the mean sequence.
+        UnusedCodeWarning
+            If many dimensions of the code are the same for all sequences.
+        GeneralizationWarning
+            If the validation loss is far above the training loss, or if nothing is held out and the
+            model is far too large for the data.
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
@@ -221,9 +239,10 @@ class Model(ReadsTrainingData):
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
         run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
+        with fitting(self, kept) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups)
-        if run.checkpoint is not None:
+        if run.checkpoint is not None and not self.interrupted_:
             run.checkpoint.finish()
         return self
 
@@ -267,8 +286,13 @@ class Model(ReadsTrainingData):
         InputError
             If a parameter or the data cannot be used, or if `set_params` has changed the layers.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the epoch early; see `fit`.
         """
         _checks.raise_all(*self._complaints())
         run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
@@ -276,7 +300,7 @@ class Model(ReadsTrainingData):
             run.start, run.passes = read_start(self), len(self.history_["loss"])
             run.standardizations = self.__dict__.get("_standardizations", {})
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_PARTIAL_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, None, None)
         return self
 
@@ -325,7 +349,7 @@ class Model(ReadsTrainingData):
             self.history_ = continued(before, history)
         else:
             self.history_ = history
-        if run.passes is None:
+        if run.passes is None and run.interruption.requested is None:
             warn_of_weaknesses(self, data.source, batches, validation)
 
     def _generators(self, run: Run) -> tuple[np.random.Generator, torch.Generator]:

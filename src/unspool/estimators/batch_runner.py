@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unspool._padding import without_padding
 from unspool.data.convert import Source
-from unspool.data.futures import Futures
+from unspool.data.futures import Futures, is_stored
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.lstm import threads
@@ -80,17 +80,23 @@ class BatchRunner:
         Sequences are read in runs of neighbours (`pieces`). Within each, sequences of similar
         length share a batch of at most `size` sequences.
         """
+        stored = is_stored(source)
         for start, stop in self.pieces(source, size):
-            order = np.arange(start, stop)
+            # Sequences that are in a file are read once, and numbered from the first of the run.
+            part, first = (source.load(start, stop), start) if stored else (source, 0)
+            order = np.arange(start, stop) - first
             longest = source.max_length
             if source.min_length < longest:
-                lengths = source.lengths_of(order)
+                lengths = part.lengths_of(order)
                 order, longest = order[np.argsort(lengths, kind="stable")], int(lengths.max())
             count = size or self.batch_size(longest)
-            batches = Batches(source, self.scaler, order, count, self.device, limited=False)
-            for first, batch in zip(range(0, len(order), count), batches, strict=True):
+            sizes = None if size else self.batch_sizes
+            batches = Batches(
+                part, self.scaler, order, count, self.device, limited=False, sizes=sizes
+            )
+            for indices, batch in zip(batches.in_order, batches, strict=True):
                 read = self._read(batch)
-                yield order[first : first + count], batch, self.output(len(batch.x), compute, read)
+                yield indices + first, batch, self.output(len(batch.x), compute, read)
 
     def pieces(
         self, source: Source | Futures, size: int | None = None

@@ -28,17 +28,17 @@ from unspool.training.error_weights import ErrorWeights
 # Parameters that may differ when a fit continues; `patience` only from a number to another one.
 MAY_CHANGE = ("epochs", "fine_tune_epochs", "patience", "verbose", "device", "warm_start")
 DIFFERENCES = {  # what to say of a fact that was `then` and is `now`
-    "sequences": "`X` had {then:,} sequences and has {now:,} now",
-    "features": "`X` had {then:,} features and has {now:,} now",
-    "X": "`X` has other values or lengths",
+    "sequences": "there were {then:,} sequences and are {now:,} now",
+    "features": "there were {then:,} features and are {now:,} now",
+    "X": "the sequences have other values or lengths",
     "y": "`y` has other values",
     "sample_weight": "`sample_weight` has other values",
-    "training": "other sequences of `X` are held out",
+    "training": "other sequences are held out",
     "validation": "other sequences are validated on",
     "start": "training started from {then} and starts from {now} now",
     "freeze": "`freeze` was {then} and is {now} now",
 }
-LOOKED_UP = 1 << 16  # sequences whose lengths are read at once
+LOOKED_UP = 1 << 16  # sequences whose lengths and places are looked up at once
 
 
 def read_checkpoint_arguments(estimator: Any, checkpoint: Any, every: Any) -> Checkpoint | None:
@@ -183,12 +183,11 @@ def _of_source(source: Source | Futures) -> int:
     crc = 0
     for chunk in source.chunks():
         crc = zlib.crc32(np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data, crc)
-    if isinstance(source, Windows):
-        return checksum(crc, source.size, source.stride, source.dilation, len(source))
     for start in range(0, len(source), LOOKED_UP):
         some = np.arange(start, min(start + LOOKED_UP, len(source)))
-        crc = checksum(crc, source.lengths_of(some))
-    return crc
+        places = source.place(some) if isinstance(source, Windows) else ()
+        crc = checksum(crc, source.lengths_of(some), *places)
+    return checksum(crc, source.dilation) if isinstance(source, Windows) else crc
 
 
 def _of_labels(batches: Batches) -> int:

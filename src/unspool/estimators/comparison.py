@@ -12,6 +12,7 @@ from unspool._loss_parameter import Loss
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import moments
+from unspool.data.spread import spread_sample
 from unspool.estimators.sample_causes import Seen, seen_in_sample
 from unspool.nn.losses import count_values, loss_values, masked_sum, present_in
 from unspool.training.batches import Batches
@@ -57,8 +58,10 @@ def compare_with_mean(
     prefix = "" if validation is None else "val_"
     scaler, loss, form = estimator.target_scaler_, estimator._loss, estimator._form
     select = estimator.module_.of_targets
-    mean = moments(source.chunks(), source.n_features).mean
-    mean_sequence = source.mean_sequence()
+    whole = source.source if isinstance(source, Futures) else source
+    some = spread_sample(whole)
+    mean = moments(some.chunks(), source.n_features).mean
+    mean_sequence = some.mean_sequence()[: source.max_length]
     if form.targets is not None:
         places = list(form.targets)
         mean, mean_sequence = mean[places], mean_sequence[:, places]

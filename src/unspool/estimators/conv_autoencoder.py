@@ -1,5 +1,6 @@
-"""`ConvAutoencoder`: convolutions and pooling encode images and sequences."""
+"""`ConvAutoencoder`: convolutions encode images and sequences."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -20,19 +21,20 @@ from unspool._types import (
     OptimizerName,
     ScalingName,
     ScheduleName,
+    UpsamplingName,
 )
-from unspool.blueprint.layers import sizes
+from unspool.blueprint.convolutions import shrunk
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
 from unspool.nn import Autoencoder
 from unspool.nn.conv_encoder import ConvEncoder
 
-MAX_SIDE = 16  # largest size of a kernel or a pool, unless the images are larger
+MAX_SIDE = 16  # largest size of a kernel, a stride or a pool, unless the images are larger
 
 
 class ConvAutoencoder(BaseAutoencoder):
-    """Autoencoder of convolutions and pooling, for images and sequences.
+    """Autoencoder of convolutions, for images and sequences.
 
     An array ``X`` of shape (N, H, W, C) holds images. With `image_shape`, arrays (N, H, W) and
     tables (N, H · W · C), arrays or frames, hold images too. Otherwise ``X`` holds sequences (N, T,
@@ -48,11 +50,21 @@ class ConvAutoencoder(BaseAutoencoder):
     filters : sequence of int, default (32,)
         Number of channels after each convolution of the encoder, each of which is followed by
         pooling. The decoder has the same convolutions in reverse order, with upsampling.
-    kernel_size : int, default 3
-        Width of each convolution kernel, in pixels or steps of each direction.
-    pool_size : int, default 2
-        Factor by which each pooling shrinks the feature maps in each direction, rounded up; 1
-        disables pooling.
+    kernel_size : int or sequence of int, default 3
+        Width of the convolution kernels, in pixels or steps of each direction; a sequence has the
+        width of each convolution of the encoder.
+    strides : int or sequence of int, default 1
+        Stride of the convolutions of the encoder: the factor by which they shrink the feature maps
+        in each direction, rounded up. Strides with pool_size=1 replace pooling. A sequence has the
+        stride of each convolution.
+    pool_size : int or sequence of int, default 2
+        Factor by which max pooling shrinks the feature maps in each direction, rounded up; 1
+        disables pooling. A sequence has the factor after each convolution.
+    upsampling : {"nearest", "transposed"}, default "nearest"
+        How the decoder enlarges feature maps by stride · pool: "nearest" repeats each pixel or
+        step, and a convolution follows; "transposed" is a transposed convolution with this stride
+        (Keras's Conv1DTranspose and Conv2DTranspose). "nearest" has a convolution before the first
+        upsampling, "transposed" one after the last.
     activation : str, default "relu"
         Activation after each convolution: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax".
@@ -211,6 +223,8 @@ callable, default "mse"
         in front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     image_shape_ : tuple of int or None
         Shape (H, W, C) of the images that `fit` saw; None for sequences.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler
@@ -271,8 +285,10 @@ callable, default "mse"
         latent_dim: int | None = 32,
         *,
         filters: Sequence[int] = (32,),
-        kernel_size: int = 3,
-        pool_size: int = 2,
+        kernel_size: int | Sequence[int] = 3,
+        strides: int | Sequence[int] = 1,
+        pool_size: int | Sequence[int] = 2,
+        upsampling: UpsamplingName = "nearest",
         activation: ActivationName = "relu",
         output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
@@ -311,7 +327,9 @@ callable, default "mse"
         self.latent_dim = latent_dim
         self.filters = filters
         self.kernel_size = kernel_size
+        self.strides = strides
         self.pool_size = pool_size
+        self.upsampling = upsampling
         self.activation = activation
         self.output_activation = output_activation
         self.image_shape = image_shape
@@ -360,8 +378,8 @@ callable, default "mse"
         Returns
         -------
         ndarray of shape (N, filters, H, W), or (N, filters, T) for sequences
-            Feature maps, with H, W and T as the poolings before this convolution leave them; NaN
-            after the end of each sequence.
+            Feature maps, with H, W and T as this convolution and the layers before it leave them;
+            NaN after the end of each sequence.
 
         Raises
         ------
@@ -376,9 +394,9 @@ callable, default "mse"
             raise InputError(
                 f"`layer` must be below {depth}, the number of convolutions, got {layer}."
             )
-        size = sizes(encoder.shape, encoder.pool.kernel_size, layer)[-1]
-        filters, pool = self._parameters["filters"], self._parameters["pool_size"]
-        maps = np.empty((len(source), filters[layer], *size), np.float32)
+        layers = encoder.layers
+        size = shrunk(layers.sizes[layer], layers.strides[layer])
+        maps = np.empty((len(source), layers.filters[layer], *size), np.float32)
         outputs = runner(self).outputs(
             source, lambda one: encoder.feature_maps(one.x, one.lengths, layer)
         )
@@ -387,7 +405,9 @@ callable, default "mse"
         if self.image_shape_ is not None:
             return maps
         lengths = source.lengths_of(np.arange(len(source)))
-        past = np.arange(size[0]) >= -(-lengths // pool**layer)[:, None]
+        factors = [factor for factor, _ in layers.factors[:layer]]
+        shrinkage = math.prod(factors) * layers.strides[layer][0]
+        past = np.arange(size[0]) >= -(-lengths // shrinkage)[:, None]
         return np.where(past[:, None], np.float32(np.nan), maps[..., 0])
 
     @property
@@ -401,11 +421,13 @@ callable, default "mse"
         side = max((self.max_length_, 1) if image is None else image[:2])
         for name, limit in (
             ("kernel_size", max(MAX_SIDE, 2 * side)),
+            ("strides", max(MAX_SIDE, side)),
             ("pool_size", max(MAX_SIDE, side)),
         ):
-            if getattr(self, name) > limit:
+            given = getattr(self, name)
+            if max(given if isinstance(given, (list, tuple)) else [given]) > limit:
                 raise InputError(
                     f"`{name}` must be at most {limit} for images or sequences of up to {side} "
-                    f"pixels or steps per side, got {_checks.shown(getattr(self, name))}."
+                    f"pixels or steps per side, got {_checks.shown(given)}."
                 )
         return super()._build(generator)

@@ -196,6 +196,8 @@ callable, default "mse"
         held out), "learning_rate" of the last update, and each of the `metrics`; the parts of the
         loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with `val_` in
         front for validation. "best_epoch" is the index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

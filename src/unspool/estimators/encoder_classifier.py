@@ -22,7 +22,12 @@ from unspool._types import (
 from unspool.blueprint import definition
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
-from unspool.estimators.base import sequences_of
+from unspool.estimators.base import (
+    CONTINUE_CHECKPOINT,
+    CONTINUE_FIT,
+    CONTINUE_PARTIAL_FIT,
+    sequences_of,
+)
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.checkpointing import check_same_fit, read_checkpoint_arguments, seeds
 from unspool.estimators.class_predictions import ClassPredictions
@@ -49,7 +54,7 @@ from unspool.estimators.classifying import (
 )
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import continued, read_start, resume, standardizations
-from unspool.estimators.held_out import read_groups
+from unspool.estimators.held_out import read_groups, warn_if_copied
 from unspool.estimators.labels import (
     read_validation,
     split_by_class,
@@ -57,11 +62,8 @@ from unspool.estimators.labels import (
     with_a_weight,
 )
 from unspool.estimators.sample_weight import weights_of_sequences
-from unspool.estimators.saving import (
-    as_before_if_it_fails,
-    plain_parameters,
-    python_numbers,
-)
+from unspool.estimators.saving import plain_parameters
+from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run
 from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import check_alone
@@ -171,6 +173,8 @@ class EncoderClassifier(ClassPredictions):
         Training history of the last stage, with one number per epoch in each list: "loss" (the
         cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
         are held out. "best_epoch" is the index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     head_history_ : dict
         The history of the head's training; equal to ``history_`` without fine-tuning.
 
@@ -321,18 +325,25 @@ class EncoderClassifier(ClassPredictions):
         InputError
             If a parameter, the data or the labels cannot be used.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+        KeyboardInterrupt
+            If Ctrl-C ends `fit` before anything usable is trained, or if it is pressed twice. For
+            SIGTERM, `SystemExit`. The estimator is then as it was before.
         ModelFileError
             If the file `checkpoint` is damaged or is no checkpoint.
 
         Warns
         -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended training early. The estimator has the best weights so far,
+            and ``interrupted_`` is True.
         CheckpointWarning
             If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
-            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`; or if
+            held-out sequences have copies among the others.
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
@@ -343,9 +354,10 @@ class EncoderClassifier(ClassPredictions):
             start, how = read_start(self), "warm_start"
         run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
         run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
+        with fitting(self, kept) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups, None)
-        if run.checkpoint is not None:
+        if run.checkpoint is not None and not self.interrupted_:
             run.checkpoint.finish()
         return self
 
@@ -391,8 +403,13 @@ class EncoderClassifier(ClassPredictions):
             If a parameter, the data or the labels cannot be used, or if `set_params` has changed
             the layers of the head.
         DivergedError
-            If training diverges and earlier weights do not help. After any error, and after an
-            interruption, the estimator is as it was before.
+            If training diverges and earlier weights do not help. After any error the estimator is
+            as it was before.
+
+        Warns
+        -----
+        InterruptedWarning
+            If Ctrl-C or SIGTERM ended the epoch early; see `fit`.
         """
         _checks.raise_all(*self._complaints())
         run = Run(how="partial_fit", freeze=read_freeze(freeze), passes=0)
@@ -401,7 +418,7 @@ class EncoderClassifier(ClassPredictions):
             run.standardizations = self.__dict__.get("_standardizations", {})
             run.code_scaler = self.__dict__.get("_code_scaler")
         run.optimizers = OptimizerStates(self.optimizer, self.__dict__.get("_optimizers"))
-        with as_before_if_it_fails(self), python_numbers(self), torch_settings.training():
+        with fitting(self, CONTINUE_PARTIAL_FIT) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, None, None, classes)
         return self
 
@@ -438,9 +455,11 @@ class EncoderClassifier(ClassPredictions):
         generator = torch.Generator().manual_seed(of_weights + (run.passes or 0))
         device = resolve_device(self.device)
         if start is None:
-            trained = trained_model(
-                self, X, of_autoencoder[0], sample_weight, validation_data, groups, run.checkpoint
-            )
+            with run.interruption.preliminary():
+                trained = trained_model(
+                    self, X, of_autoencoder[0], sample_weight, validation_data, groups,
+                    run.checkpoint,
+                )  # fmt: skip
             self.autoencoder_ = encoder_alone(trained, self.device)
         else:
             self.autoencoder_ = start.autoencoder_
@@ -452,6 +471,7 @@ class EncoderClassifier(ClassPredictions):
             if grouped is not None:
                 _, grouped = np.unique(grouped[keep], return_inverse=True)
         halves = split_by_class(source, indices, share, rng, grouped)
+        warn_if_copied(source, *halves)
         of_classes = weights_of_classes(self.class_weight, self.classes_, indices, weights)
         data, validated = Labelled(source, indices, weights).times(of_classes), None
         if validation_data is not None:
@@ -492,7 +512,7 @@ class EncoderClassifier(ClassPredictions):
             )
             unscale(head, scaler)
             self.module_ = whole
-            if self.fine_tune:
+            if self.fine_tune and run.interruption.requested is None:
                 if encoder.adapts:
                     with runner(self.autoencoder_).initial_sample(source, training, rng) as some:
                         if start is None:

@@ -19,7 +19,7 @@ def fit_sample(estimator: Any, batches: Batches, sequences: int = SEQUENCES) -> 
     source = batches.source
     width = max(1, source.max_length * source.n_features)
     count = max(1, min(sequences, VALUES // width))
-    some = spread(batches.indices, count, in_runs=getattr(source, "blocks", None) is not None)
+    some = spread(batches.indices, count, in_runs=source.blocks is not None)
     size = runner(estimator).batch_size(source.max_length)
     return Batches(source, batches.scaler, some, size, batches.device, weights=batches.weights)
 

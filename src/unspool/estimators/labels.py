@@ -19,6 +19,7 @@ from unspool.errors import InputError
 from unspool.estimators.base import Model, sequences_of
 from unspool.estimators.held_out import split, split_by_group
 from unspool.estimators.sample_weight import WEIGHTS_OF_VALIDATION, weights_of_sequences
+from unspool.estimators.validation import messages_of_sklearn
 from unspool.estimators.validation_data import check_has_steps, parts_of, warn_if_shared
 
 Labels = npt.NDArray[Any]
@@ -34,7 +35,7 @@ def read_labels(y: Any, X: Any) -> tuple[Labels, IntArray]:
 
     Raises
     ------
-    InputError, ValueError
+    InputError
         If labels are missing, not one per sequence, not finite, continuous, of types that cannot
         be sorted, or all equal.
     """
@@ -52,7 +53,7 @@ def read_known_labels(y: Any, X: Any, classes: Labels) -> IntArray:
 
     Raises
     ------
-    InputError, ValueError
+    InputError
         As `read_labels`, and if a label is none of `classes`.
     """
     labels = labels_like(_read(y, X), classes)
@@ -73,7 +74,9 @@ def read_classes(classes: Any) -> Labels:
     InputError
         If there are fewer than two, or if they cannot be sorted.
     """
-    found, _ = _sorted(column_or_1d(known_labels(classes)))
+    with messages_of_sklearn():
+        labels = column_or_1d(known_labels(classes))
+    found, _ = _sorted(labels)
     if len(found) < 2:
         raise InputError(
             f"Expected at least two labels in `classes`, got {_checks.shown(found.tolist())}."
@@ -88,15 +91,16 @@ def _read(y: Any, X: Any) -> Labels:
             "EncoderClassifier requires y to be passed, but the target y is None; "
             "give one label per sequence."
         )
-    y = column_or_1d(known_labels(y), warn=True)
-    assert_all_finite(y, input_name="y")
+    with messages_of_sklearn():
+        y = column_or_1d(known_labels(y), warn=True)
+        assert_all_finite(y, input_name="y")
     _check_number(X, y)
     if not len(y):
         raise InputError("Expected at least one sequence with a label, got none.")
-    if y.dtype != object:
-        check_classification_targets(y)
-    elif all(isinstance(label, (float, np.floating)) for label in y):
-        check_classification_targets(y.astype(np.float64))
+    of_floats = y.dtype == object and all(isinstance(one, (float, np.floating)) for one in y)
+    if y.dtype != object or of_floats:
+        with messages_of_sklearn():
+            check_classification_targets(y.astype(np.float64) if of_floats else y)
     labels: Labels = y
     return labels
 
@@ -119,7 +123,8 @@ def _check_number(X: Any, y: Labels) -> None:
     if len(values) != len(y) and isinstance(values, np.ndarray) and values.ndim == 2:
         check_rows_are_sequences(X)
         check_more_than_a_step(values)
-    check_consistent_length(values, y)
+    with messages_of_sklearn():
+        check_consistent_length(values, y)
 
 
 def read_validation(

@@ -11,6 +11,7 @@ from unspool._types import (
     BackendName,
     CellActivationName,
     CellName,
+    ConvPaddingName,
     DecoderName,
     Directions,
     GateActivationName,
@@ -73,6 +74,24 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         `head_units` is None; otherwise it is the smallest p that gives at most 32 patches. The last
         patch is padded with zeros (in scaled units), which the loss ignores. A patch of the
         forecast is never longer than `horizon`.
+    conv_filters : sequence of int, default ()
+        Number of channels after each convolution that the sequence passes before the LSTM of the
+        encoder (a *CNN-LSTM*), each of which is followed by max pooling. The LSTM then reads their
+        outputs one by one, and `patch_size` is that of the decoder alone. Padding still changes no
+        code. () has no convolutions.
+    conv_kernel_size : int or sequence of int, default 3
+        Width of the kernels of these convolutions, in steps; a sequence has the width of each.
+    conv_pool_size : int or sequence of int, default 2
+        Number of steps of which each pooling keeps the maximum; 1 disables pooling. A sequence has
+        the number after each convolution.
+    conv_activation : str, default "relu"
+        Activation after each of these convolutions: "linear", "relu", "tanh", "sigmoid", "elu",
+        "gelu" or "softmax".
+    conv_padding : {"same", "causal", "valid"}, default "same"
+        What these convolutions read beyond a sequence: "same" zeros on both sides, "causal" zeros
+        before it, so that no output depends on later steps, and "valid" nothing. With "valid" a
+        convolution shortens a sequence by its kernel size minus 1, and steps that do not fill a
+        pooling are left out; with the others poolings round up.
     decoder_units : int or sequence of int, optional
         Units of each LSTM layer of the decoder; a sequence has the units of each layer. None means
         `units`, a sequence from its last number to its first: (32, 64) for units=(64, 32). A
@@ -311,6 +330,8 @@ callable, default "mse"
         the loss, if there are several ("reconstruction_loss", "forecast_loss", "code_l1",
         "divergence", "contrastive_loss"), with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler
@@ -385,6 +406,11 @@ callable, default "mse"
         pooling: Auto | PoolingName = "auto",
         n_kernels: int | Auto = "auto",
         patch_size: int | Auto = "auto",
+        conv_filters: Sequence[int] = (),
+        conv_kernel_size: int | Sequence[int] = 3,
+        conv_pool_size: int | Sequence[int] = 2,
+        conv_activation: ActivationName = "relu",
+        conv_padding: ConvPaddingName = "same",
         decoder_units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: Directions = True,
@@ -443,6 +469,11 @@ callable, default "mse"
         self.pooling = pooling
         self.n_kernels = n_kernels
         self.patch_size = patch_size
+        self.conv_filters = conv_filters
+        self.conv_kernel_size = conv_kernel_size
+        self.conv_pool_size = conv_pool_size
+        self.conv_activation = conv_activation
+        self.conv_padding = conv_padding
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

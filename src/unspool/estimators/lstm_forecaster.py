@@ -13,6 +13,7 @@ from unspool._types import (
     BackendName,
     CellActivationName,
     CellName,
+    ConvPaddingName,
     DecoderName,
     Directions,
     GateActivationName,
@@ -89,6 +90,24 @@ class LSTMForecaster(BaseForecaster):
         the smallest p that gives at most 32 patches. Patches begin at the first step, so the last
         one is complete if the size of the windows is a multiple of p. A patch of the forecast is
         never longer than `horizon`.
+    conv_filters : sequence of int, default ()
+        Number of channels after each convolution that the sequence passes before the LSTM of the
+        encoder (a *CNN-LSTM*), each of which is followed by max pooling. The LSTM then reads their
+        outputs one by one, and `patch_size` is that of the decoder alone. Padding still changes no
+        code. () has no convolutions.
+    conv_kernel_size : int or sequence of int, default 3
+        Width of the kernels of these convolutions, in steps; a sequence has the width of each.
+    conv_pool_size : int or sequence of int, default 2
+        Number of steps of which each pooling keeps the maximum; 1 disables pooling. A sequence has
+        the number after each convolution.
+    conv_activation : str, default "relu"
+        Activation after each of these convolutions: "linear", "relu", "tanh", "sigmoid", "elu",
+        "gelu" or "softmax".
+    conv_padding : {"same", "causal", "valid"}, default "same"
+        What these convolutions read beyond a sequence: "same" zeros on both sides, "causal" zeros
+        before it, so that no output depends on later steps, and "valid" nothing. With "valid" a
+        convolution shortens a sequence by its kernel size minus 1, and steps that do not fill a
+        pooling are left out; with the others poolings round up.
     decoder_units : int or sequence of int, optional
         Units of each LSTM layer of the decoder; a sequence has the units of each layer. None means
         `units`, a sequence from its last number to its first: (32, 64) for units=(64, 32). A
@@ -306,6 +325,8 @@ callable, default "mse"
         `quantiles`, "forecast_loss" is the `loss`, "quantiles_loss" the mean pinball loss [5]_, and
         "loss" their sum; each has a list with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler
@@ -376,6 +397,11 @@ callable, default "mse"
         units: int | Sequence[int] | None = None,
         pooling: PoolingName = "last",
         patch_size: int | Auto = 1,
+        conv_filters: Sequence[int] = (),
+        conv_kernel_size: int | Sequence[int] = 3,
+        conv_pool_size: int | Sequence[int] = 2,
+        conv_activation: ActivationName = "relu",
+        conv_padding: ConvPaddingName = "same",
         decoder_units: int | Sequence[int] | None = None,
         num_layers: int = 1,
         bidirectional: Directions = False,
@@ -429,6 +455,11 @@ callable, default "mse"
         self.units = units
         self.pooling = pooling
         self.patch_size = patch_size
+        self.conv_filters = conv_filters
+        self.conv_kernel_size = conv_kernel_size
+        self.conv_pool_size = conv_pool_size
+        self.conv_activation = conv_activation
+        self.conv_padding = conv_padding
         self.decoder_units = decoder_units
         self.num_layers = num_layers
         self.bidirectional = bidirectional

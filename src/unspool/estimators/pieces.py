@@ -10,6 +10,7 @@ import numpy as np
 from unspool import _checks
 from unspool._types import PieceMethod, names
 from unspool.data.convert import Source
+from unspool.data.futures import is_stored
 from unspool.data.merging import ends_of_series, overlap_means, window_before
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray
@@ -169,9 +170,11 @@ class Computation:
             yield Piece(step, step + len(means), means)
 
     def _parts(self, start: int) -> Iterator[tuple[int, int, Any]]:
+        stored = is_stored(self.source)
         for first, stop in self.runner.pieces(self.source, self.size):
             if stop > start:
-                yield first, stop, self.of(self.source[first:stop], first)
+                part = self.source.load(first, stop) if stored else self.source[first:stop]
+                yield first, stop, self.of(part, first)
 
     def _windows(self) -> Windows:
         assert isinstance(self.source, Windows)

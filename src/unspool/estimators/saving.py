@@ -297,18 +297,6 @@ def each_parameter(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def as_before_if_it_fails(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore all attributes of an estimator if an error is raised inside."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:  # including KeyboardInterrupt
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-@contextmanager
 def python_numbers(estimator: BaseEstimator) -> Iterator[None]:
     """Replace NumPy numbers, which can overflow, by Python's in the parameters inside."""
     given = estimator.get_params(deep=False)

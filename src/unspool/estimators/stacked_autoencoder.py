@@ -1,6 +1,7 @@
 """`StackedAutoencoder`: dense layers that are trained one after the other."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -205,6 +206,8 @@ callable, default "mse"
         held out), and each of the `metrics`. "layers" is the list of the histories of the
         autoencoders, from the outermost to the innermost. "best_epoch" is the index of the epoch
         whose weights were kept.
+    interrupted_ : bool
+        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler
@@ -344,7 +347,8 @@ callable, default "mse"
                 kl_weight=self.kl_weight if innermost else None,
                 generator=generator,
             )
-            layers.append(self._train(objective, read, held_out, run, f"layer {depth}"))
+            with nullcontext() if innermost else run.interruption.preliminary():
+                layers.append(self._train(objective, read, held_out, run, f"layer {depth}"))
             if not innermost:
                 codes = self._codes(pair, read)
                 if held_out is not None:
@@ -353,10 +357,10 @@ callable, default "mse"
                         codes if same else self._codes(pair, held_out), held_out
                     )
                 read = _batches_of_codes(codes, read)
-        if self.fine_tune:
+        if self.fine_tune and run.interruption.requested is None:
             history = self._train(whole, batches, validation, run)
         else:
-            history = measured(self.module_, whole, batches, validation)
+            history = measured(self.module_, whole, batches, validation, run.interruption)
         return {**history, "layers": layers}
 
     def _pair(self, depth: int) -> Autoencoder:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from unspool.training.batches import Batches
 from unspool.training.callbacks import Callback, KeepBest
 from unspool.training.checkpoint import Checkpoint
 from unspool.training.history import History
+from unspool.training.interruption import Interruption
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
 from unspool.training.optimizers import make_optimizer
@@ -111,6 +113,8 @@ class Run:
         For `partial_fit`: standardisations of layers in the calls before; see `going_on`.
     code_scaler : Scaler, optional
         For `partial_fit` of a classifier: scaling of the codes in the calls before.
+    interruption : Interruption
+        Says whether a signal has ended training.
     checkpoint : Checkpoint, optional
         For `fit`: the file from which training continues, and to which it is written.
     """
@@ -123,6 +127,7 @@ class Run:
     optimizers: OptimizerStates | None = None
     standardizations: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     code_scaler: Scaler | None = None
+    interruption: Interruption = field(default_factory=Interruption)
     checkpoint: Checkpoint | None = None
 
 
@@ -160,7 +165,7 @@ def learn(
     """
     weights = {name: one for name, one in model.named_parameters() if one.requires_grad}
     if not weights:
-        return measured(model, objective, batches, validation)
+        return measured(model, objective, batches, validation, run.interruption)
     optimizer = make_optimizer(
         estimator.optimizer, weights.values(), estimator.learning_rate, estimator.weight_decay
     )
@@ -189,7 +194,7 @@ def learn(
                     run.passes or 0)  # fmt: skip
     if batches.note and estimator.verbose >= 2:
         print(batches.note, file=sys.stderr, flush=True)
-    start = optimizer.param_groups[0]["lr"]
+    start, run.interruption.stage = optimizer.param_groups[0]["lr"], stage
     history = train(
         model,
         objective,
@@ -201,18 +206,27 @@ def learn(
         callbacks=[*callbacks, *also],
         checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
     )
+    if not history.epochs:  # a signal arrived before the first step
+        return measured(model, objective, batches, validation, run.interruption)
     if run.optimizers is not None:
         run.optimizers.keep(stage, optimizer, weights, start)
     return history.as_dict()
 
 
 def measured(
-    model: nn.Module, objective: Objective, batches: Batches, validation: Batches | None
+    model: nn.Module,
+    objective: Objective,
+    batches: Batches,
+    validation: Batches | None,
+    interruption: Interruption,
 ) -> dict[str, Any]:
-    """Return the history of a model that is not trained: its present losses."""
-    history = History()
-    history.add(evaluate(model, objective, batches))
+    """Return the history of a model that is not trained: its present losses.
+
+    After an interruption the losses are those of one batch.
+    """
+    history, count = History(), None if interruption.requested is None else 1
+    history.add(evaluate(model, objective, islice(batches, count)))
     if validation is not None:
-        means = evaluate(model, objective, validation)
+        means = evaluate(model, objective, islice(validation, count))
         history.add({f"val_{name}": mean for name, mean in means.items()})
     return history.as_dict()

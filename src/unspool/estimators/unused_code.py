@@ -86,12 +86,12 @@ def remedy(estimator: Any, *, variational: bool) -> str:
     """Return what may move a code."""
     if variational:
         return f"Lower `kl_weight`, for example to {estimator.kl_weight / 10:.1g}."
-    for name in ("code_activation", "activation"):
-        if getattr(estimator, name, None) == "relu":
-            return (
-                f"With {name}='relu' a unit can end at 0 for all sequences: use 'linear', or lower "
-                "`latent_dim`."
-            )
+    name = "code_activation" if hasattr(estimator, "code_activation") else "activation"
+    if getattr(estimator, name, None) == "relu":
+        return (
+            f"With {name}='relu' a unit can end at 0 for all sequences: use 'linear', or lower "
+            "`latent_dim`."
+        )
     if getattr(estimator, "code_l1", 0.0):
         return "Lower `code_l1`, or `latent_dim`."
     return "Lower `latent_dim`."

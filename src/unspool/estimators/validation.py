@@ -1,5 +1,7 @@
 """scikit-learn's checks of `X` and `y`: columns of tables, futures, and `set_output`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,10 +13,11 @@ from unspool.data.forms import InputForm
 from unspool.data.frames import is_frame
 from unspool.data.futures import as_future
 from unspool.data.sequences import FloatArray
+from unspool.data.stored import Stored, Values
 from unspool.errors import InputError
 
 
-def note_columns(estimator: Any, X: Any, values: FloatArray) -> None:
+def note_columns(estimator: Any, X: Any, values: Values) -> None:
     """Set ``n_features_in_`` and ``feature_names_in_`` to the columns of a table.
 
     Parameters
@@ -27,7 +30,7 @@ def note_columns(estimator: Any, X: Any, values: FloatArray) -> None:
     _validate(estimator, X, values, reset=True)
 
 
-def check_columns(estimator: Any, X: Any, values: FloatArray, *, rows_are_sequences: bool) -> None:
+def check_columns(estimator: Any, X: Any, values: Values, *, rows_are_sequences: bool) -> None:
     """Compare number and names of the columns of a table with those that `fit` saw.
 
     Parameters
@@ -105,7 +108,8 @@ def read_future(
         holds, width, names = "targets", form.n_outputs, form.target_names
     y = as_future(y, names)
     finite = "allow-nan" if form.missing == "mask" else True
-    y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
+    with messages_of_sklearn():
+        y = check_array(y, ensure_2d=False, allow_nd=True, input_name="y", ensure_all_finite=finite)
     if len(y) != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]; "
@@ -152,8 +156,27 @@ def check_container(estimator: Any, X: Any) -> None:
         )
 
 
-def _validate(estimator: Any, X: Any, values: FloatArray, *, reset: bool, hint: str = "") -> None:
+def _validate(estimator: Any, X: Any, values: Values, *, reset: bool, hint: str = "") -> None:
+    given = X if is_frame(X) else values
+    if isinstance(given, Stored):  # its first row has the same columns
+        given = given[:1] if given.names is None else _named(given[:1], given.names)
+    with messages_of_sklearn(hint):
+        validate_data(estimator, given, reset=reset, skip_check_array=True)
+
+
+@contextmanager
+def messages_of_sklearn(hint: str = "") -> Iterator[None]:
+    """Raise an `InputError` in place of a TypeError or ValueError, with its message and `hint`."""
     try:
-        validate_data(estimator, X if is_frame(X) else values, reset=reset, skip_check_array=True)
+        yield
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}{hint}") from None
+
+
+def _named(values: FloatArray, names: tuple[str, ...]) -> Any:
+    """Return rows of a table with the names of its columns."""
+    import pyarrow as pa
+
+    return pa.table(dict(zip(names, values.T, strict=True)))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data.sequences import Sequences
+from unspool.data.stored import MappedArray, Stored, Values
 from unspool.errors import InputError
 from unspool.io.contents import ArrayContent, Content, TableContent, table_of_fields
 from unspool.io.cutting import WindowOptions, of_sequences, of_series
@@ -20,6 +21,7 @@ from unspool.io.file_data import Column, FileData
 from unspool.io.named_arrays import LENGTHS, VALUES, NamedArray, choose
 from unspool.io.npy import Npz, read_npy
 from unspool.io.options import ReadOptions
+from unspool.io.streaming import refuse_policy, streaming_note, streams
 
 LABELS = ("y", "labels")
 _SIGNATURES = {".npy": b"\x93NUMPY", ".npz": b"PK"}
@@ -43,13 +45,18 @@ def read_array(path: Path, options: ReadOptions) -> Content:
     try:
         if ending == ".npz":
             return _entries(Npz(path), options.key)
-        values = read_npy(path, mapped=options.windows.size is not None)
+        size = path.stat().st_size
+        in_pieces = streams(size, options.stream)
+        values = read_npy(path, mapped=in_pieces or options.windows.size is not None)
     except (ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the array cannot be read: {error}; write it again.") from None
     if values.dtype.names:
         return TableContent(table_of_fields(values))
+    if in_pieces and values.ndim and values.dtype.kind in "fiub":
+        refuse_policy(options.windows.missing)
+        return ArrayContent(MappedArray(values), notes=(streaming_note(size, options.stream),))
     return ArrayContent(values)
 
 
@@ -85,7 +92,7 @@ def _entries(file: Npz, key: str | None) -> Content:
 
 
 def of_array(
-    values: Column,
+    values: Values,
     lengths: Column | None,
     labels: Column | None,
     options: ReadOptions,
@@ -125,13 +132,13 @@ def of_array(
     if labels is not None:
         notes.append("the file has labels")
     index = {} if labels is None else {"label": labels}
-    values = values[:, :, None] if values.ndim == 2 else values
+    values = values.reshape(*values.shape, 1) if values.ndim == 2 else values
     source = Sequences(values, lengths, missing=windows.accepted)
     return of_sequences(source, windows, index=index, notes=notes)
 
 
 def _images(
-    values: Column, labels: Column | None, options: ReadOptions, notes: Sequence[str]
+    values: Values, labels: Column | None, options: ReadOptions, notes: Sequence[str]
 ) -> FileData:
     """Read an array (N, H, W) or (N, H, W, C) as images."""
     if values.ndim not in (3, 4) or options.windows.size is not None or options.rows:
@@ -139,7 +146,9 @@ def _images(
             f"images have the shape (N, H, W) or (N, H, W, C), and no window or rows, got an array "
             f"of {values.ndim} dimensions; read sequences with images=False (--no-images)."
         )
-    if values.itemsize < 4:  # float32 is exact here, and half as large as float64
+    if (
+        not isinstance(values, Stored) and values.itemsize < 4
+    ):  # float32 is exact here, and half as large as float64
         values = values.astype(np.float32)
     image = (*values.shape[1:], 1)[:3]
     pixels = values.reshape(len(values), image[0] * image[1], image[2])
@@ -150,7 +159,7 @@ def _images(
 
 
 def _one_series(
-    values: Column,
+    values: Values,
     lengths: Column | None,
     labels: Column | None,
     options: WindowOptions,
@@ -167,7 +176,7 @@ def _one_series(
             "the file has 'lengths' of sequences, but with a window the array is read as one "
             "series; leave 'lengths' out, or read rows as sequences with `rows=True`."
         )
-    series = values[:, None] if values.ndim == 1 else values
+    series = values.reshape(len(values), 1) if values.ndim == 1 else values
     steps: dict[str, list[Any]] = {}
     if labels is not None:
         if labels.shape != (len(series),):
@@ -181,6 +190,6 @@ def _one_series(
     return of_series([series], options, steps=steps, notes=[*before, *notes])
 
 
-def _sequences_note(values: Column) -> str:
+def _sequences_note(values: Values) -> str:
     features = f"{values.shape[2]:,} features" if values.ndim == 3 else "one feature"
     return f"{len(values):,} sequences of {values.shape[1]:,} steps, {features}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from unspool.data.stored import Values
 from unspool.io.file_data import Column
 
 
@@ -18,7 +19,7 @@ class TableContent:
 class ArrayContent:
     """An array of values, and for sequences their lengths and labels."""
 
-    values: Column
+    values: Values
     lengths: Column | None = None
     labels: Column | None = None
     notes: tuple[str, ...] = ()

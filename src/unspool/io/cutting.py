@@ -4,8 +4,9 @@ A reader finds series or sequences in a file and passes them to `of_series` or `
 with the columns that describe them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from unspool._types import Missing, MissingPolicy, Short
 from unspool.data.gaps import gaps_in
 from unspool.data.missing_values import Codes
 from unspool.data.sequences import IntArray, Sequences
+from unspool.data.stored import Changed, Stored, Values
+from unspool.data.stored_runs import Runs
+from unspool.data.window_places import in_pieces
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.io.file_data import Column, FileData
+from unspool.io.file_data import Column, FileData, OnDemand
 from unspool.io.missing import without_missing
+from unspool.io.streaming import WAYS
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class WindowOptions:
 
     def windows(
         self,
-        series: Sequence[Column],
+        series: Sequence[Values],
         names: Sequence[str] | None = None,
         times: Sequence[Column] | None = None,
         breaks: Sequence[IntArray] | None = None,
@@ -116,7 +121,7 @@ class WindowOptions:
 
 
 def of_series(
-    series: Sequence[Column],
+    series: Sequence[Any],
     options: WindowOptions,
     *,
     ids: Sequence[Any] | None = None,
@@ -131,6 +136,8 @@ def of_series(
     Without a window every series becomes one sequence, with the label of its last step.
     """
     steps = steps or {}
+    if any(isinstance(one, Stored) for one in series):
+        return _of_stored(series, options, ids, steps, names, notes, time_format, rows)
     codes = Codes(options.missing_values, options.missing)
     source: Sequences | Windows
     index: dict[str, Column] = {}
@@ -169,6 +176,89 @@ def of_series(
     return FileData(source, index, steps, names_of_series, tuple(notes), time_format, rows)
 
 
+def _of_stored(
+    series: Sequence[Values],
+    options: WindowOptions,
+    ids: Sequence[Any] | None,
+    steps: dict[str, list[Column]],
+    names: Sequence[str] | None,
+    notes: Sequence[str],
+    time_format: Any,
+    rows: list[Any] | None,
+) -> FileData:
+    """Return series that are read in pieces; the columns of the windows are made when needed."""
+    notes = list(notes)
+    series = [_with_codes(one, options.missing_values) for one in series]
+    if options.missing_values:
+        codes = " or ".join(f"{one:g}" for one in options.missing_values)
+        notes.append(f"values that are {codes} are read as missing")
+    lengths = np.array([len(one) for one in series])
+    source: Sequences | Windows
+    index: dict[str, Callable[[], Column]] = {}
+    if options.size is None:
+        owner = np.arange(len(series))
+        runs = Runs(series, owner, np.zeros_like(owner), lengths)
+        source = Sequences(runs, lengths, names, options.kept)
+        if ids is not None:
+            index["id"] = lambda: np.asarray(ids)
+        if "label" in steps:
+            index["label"] = lambda: np.array([one[-1] for one in steps["label"]])
+    else:
+        cuts, said = options.breaks_at([], steps.get("time"), lengths.tolist())
+        windows = source = options.windows(series, names, steps.get("time"), cuts)
+        notes += said
+        if ids is not None:
+            index["id"] = lambda: np.asarray(ids)[
+                _each(windows, lambda some: windows.place(some)[0])
+            ]
+        index["start"] = lambda: _each(
+            windows, lambda some: _steps_at(steps.get("time"), *windows.place(some))
+        )
+        if "label" in steps:
+            index["label"] = lambda: _each(
+                windows,
+                lambda some: _steps_at(
+                    steps["label"], windows.place(some)[0], windows.ends_of(some) - 1
+                ),
+            )
+    if "label" in steps:
+        notes.append(_label_note(options, steps["label"]))
+    names_of_series = None if ids is None else list(ids)
+    return FileData(
+        source, OnDemand(index), steps, names_of_series, tuple(notes), time_format, rows
+    )
+
+
+def _with_codes(series: Values, codes: tuple[float, ...]) -> Values:
+    """Return a series in which some numbers are missing values."""
+    if not codes or not isinstance(series, Stored):
+        return series
+    kind = series.dtype if series.dtype.kind == "f" else np.dtype(np.float64)
+    return Changed(series, partial(_replaced, codes, kind), series.shape[1:], kind, series.names)
+
+
+def _replaced(codes: tuple[float, ...], kind: np.dtype[Any], values: Column) -> Column:
+    found = values.astype(kind)
+    found[np.isin(found, np.array(codes).astype(kind))] = np.nan
+    return found
+
+
+def _each(windows: Windows, column: Callable[[IntArray], Column]) -> Column:
+    """Return a column of all windows, made for some of them at a time."""
+    return np.concatenate([column(some) for some in in_pieces(len(windows))])
+
+
+def _steps_at(columns: list[Column] | None, owner: IntArray, step: IntArray) -> Column:
+    """Return the values at steps of series, or the numbers of the steps without values."""
+    if columns is None:
+        return step
+    found = np.empty(len(step), np.result_type(*{one.dtype for one in columns}))
+    for number in np.unique(owner).tolist():
+        some = owner == number
+        found[some] = columns[number][step[some]]
+    return found
+
+
 def of_sequences(
     sequences: Sequences,
     options: WindowOptions,
@@ -186,6 +276,8 @@ def of_sequences(
                 f"got shape {column.shape}."
             )
     codes = Codes(options.missing_values, options.missing)
+    if isinstance(sequences.values, Stored):
+        return _of_stored_sequences(sequences, options, index, notes, time_format)
     sequences = _with_missing(sequences, codes)
     notes = [*notes, *codes.notes()]
     if options.missing in ("drop", "interpolate"):
@@ -204,6 +296,28 @@ def of_sequences(
     columns |= {name: column[owner] for name, column in index.items() if name != "id"}
     note = f"windows are cut from each of the {len(sequences):,} sequences, none across two"
     return FileData(windows, columns, {}, ids.tolist(), (*notes, note))
+
+
+def _of_stored_sequences(
+    sequences: Sequences,
+    options: WindowOptions,
+    index: dict[str, Column],
+    notes: Sequence[str],
+    time_format: Any,
+) -> FileData:
+    """Return whole sequences that are read in pieces."""
+    if options.size is not None:
+        raise InputError(
+            f"windows of sequences are not read in pieces; {WAYS}, or leave `window` out."
+        )
+    if options.missing_values:
+        sequences = Sequences(
+            _with_codes(sequences.values, options.missing_values),
+            sequences.lengths,
+            sequences.feature_names,
+            sequences.missing,
+        )
+    return FileData(sequences, index, {}, None, tuple(notes), time_format)
 
 
 def _unpadded(sequences: Sequences, series: Sequence[Column]) -> Sequences:

@@ -1,6 +1,6 @@
 """`FileData`: what `read_file` returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,24 @@ def in_full(names: Sequence[str]) -> str:
     return f"{', '.join(names[:few])}, … ({rest:,} more) …, {', '.join(names[-few:])}"
 
 
+class OnDemand(Mapping[str, Column]):
+    """Columns that are made when they are first used."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Column]]) -> None:
+        self._makers, self._made = dict(makers), dict[str, Column]()
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 @dataclass(frozen=True, eq=False)
 class FileData:
     """The content of a file: sequences or windows, and columns that describe them.
@@ -86,7 +104,7 @@ class FileData:
     ----------
     source : Sequences or Windows
         N sequences or windows. Every estimator accepts it as ``X``.
-    index : dict of str to array of shape (N,)
+    index : mapping of str to array of shape (N,)
         Columns that describe each sequence or window, to be put in front of outputs: "id" if
         there are several series; "start" for windows, the time of the first step or its number,
         counted from 0; "time" if each row of a table is a sequence and has a time; "label" if the
@@ -115,7 +133,7 @@ class FileData:
     """
 
     source: Source
-    index: dict[str, Column]
+    index: Mapping[str, Column]
     steps: dict[str, list[Column]]
     series_ids: list[Any] | None
     notes: tuple[str, ...]
@@ -129,4 +147,5 @@ class FileData:
         """What estimators read: `source`, or images (N, H, W, C)."""
         if self.image_shape is None or isinstance(self.source, Windows):
             return self.source
-        return self.source.values.reshape(len(self.source), *self.image_shape)
+        images: npt.NDArray[Any] = self.source.values.reshape(len(self.source), *self.image_shape)
+        return images

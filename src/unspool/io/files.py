@@ -55,6 +55,7 @@ def read_file(
     missing: MissingPolicy = "raise",
     missing_values: Sequence[float | str] = (),
     interpolate_limit: int | None = None,
+    stream: bool | None = None,
 ) -> FileData:
     r"""Read a file of sequences or of long series.
 
@@ -172,6 +173,12 @@ def read_file(
     interpolate_limit : int, optional
         Largest number of successive missing values that are interpolated; longer runs are an
         error. By default there is no limit.
+    stream : bool, optional
+        Whether to read the values of Parquet and `.npy` files in pieces, when they are needed, so
+        that files may be larger than the memory. The rows of an id must then be together, roles of
+        columns are found in the first 10,000 rows, and missing values can be masked, but not
+        dropped or interpolated; they are found when they are read. By default files are read in
+        pieces if their values take more than an eighth of the free memory.
 
     Returns
     -------
@@ -241,6 +248,7 @@ def read_file(
         TextOptions(skip, header, delimiter, decimal, thousands, encoding),
         TimeOptions(date_format, day_first),
         tuple(missing_values),
+        stream,
         windows,
     )
     options = replace(options, windows=_window_options(windows))
@@ -254,6 +262,7 @@ def _check_options(options: ReadOptions) -> None:
     _checks.raise_all(
         _checks.truth("rows", options.rows),
         _checks.truth("images", options.images),
+        None if options.stream is None else _checks.truth("stream", options.stream),
         _checks.choice("files", options.files, names(FileMode)),
         options.text.complaint(),
     )

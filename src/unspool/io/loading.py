@@ -38,6 +38,11 @@ def load(path: Path, options: ReadOptions) -> FileData:
 
         if is_ucr(path):
             return load_tsv(path, options)
+    if ending in endings.PARQUET:
+        from unspool.io.streamed_tables import of_parquet, streams_parquet
+
+        if not options.text.given() and streams_parquet([path], options):
+            return of_parquet([path], options)
     content = read_content(path, options)
     if isinstance(content, TableContent):
         from unspool.io.tables import of_table

@@ -11,7 +11,9 @@ from unspool import _checks
 from unspool._types import Missing, names
 from unspool.data.convert import as_sequences
 from unspool.data.frames import is_frame
-from unspool.data.sequences import Sequences
+from unspool.data.sequences import IntArray, Sequences
+from unspool.data.stored_runs import Runs
+from unspool.data.stored_table import StoredTable, holds_numbers, is_dataset
 from unspool.errors import InputError
 from unspool.io.column_shapes import is_numeric
 from unspool.io.file_data import Column
@@ -37,8 +39,10 @@ def sequences_from_table(
 
     Parameters
     ----------
-    frame : pandas or polars DataFrame, or pyarrow Table
-        The table; rows are time steps. Rows of a sequence keep their order.
+    frame : pandas or polars DataFrame, pyarrow Table, or pyarrow.dataset.Dataset
+        The table; rows are time steps. Rows of a sequence keep their order. A data set may be
+        larger than the memory: the columns `id` and `time` are read at once, and the features when
+        a batch needs them. The rows of an id must be together there.
     id : str, optional
         Column (or level of a pandas index) that says which sequence a row belongs to. A pandas
         frame with the index (instance, time) does not need it.
@@ -78,6 +82,8 @@ def sequences_from_table(
     Sequences(2 sequences of 1 to 2 steps, 1 feature)
     """
     _checks.raise_all(_checks.choice("missing", missing, names(Missing)))
+    if is_dataset(frame):
+        return _of_dataset(frame, id, time, columns, missing)
     index = getattr(frame, "index", None)
     levels = list(getattr(index, "names", ()))
     if len(levels) == 2 and id in (None, levels[0]) and time in (None, levels[1]):
@@ -120,6 +126,46 @@ def sequences_from_table(
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
     return Sequences.from_list([values[part] for part in parts], roles.features, missing)
+
+
+def _of_dataset(
+    dataset: Any, id: str | None, time: str | None, columns: Sequence[str] | None, missing: Missing
+) -> Sequences:
+    """Return sequences of a data set, whose features are read when they are needed."""
+    from unspool.io.streamed_tables import series_in
+
+    if id is None:
+        raise InputError(
+            "Expected `id`, the column that says which sequence a row belongs to; cut a data set "
+            "that is one series with Windows(dataset, size)."
+        )
+    known = dataset.schema.names
+    for what, given in (("id", [id]), ("time", [time]), ("columns", columns or [])):
+        unknown = [name for name in given if name is not None and name not in known]
+        if unknown:
+            raise InputError(f"`{what}`: {_checks.unknown_name('column', unknown[0], known)}")
+    if columns is None:
+        columns = [name for name in known if name not in (id, time)]
+    for name in columns:
+        if not holds_numbers(dataset.schema.field(name).type):
+            raise InputError(
+                f"column {name!r} contains {dataset.schema.field(name).type}, not numbers; name "
+                "other features with `columns`."
+            )
+    table = StoredTable(dataset, columns)
+    _, first = series_in(dataset, id)
+    lengths = np.diff(np.append(first, len(table)))
+    if time is not None:
+        times = _checked_times(dataset.to_table(columns=[time]), time)
+        parts: list[slice | IntArray] = [
+            slice(start, start + length)
+            for start, length in zip(first.tolist(), lengths.tolist(), strict=True)
+        ]
+        back = goes_back(times, parts, time)
+        if back:
+            raise InputError(f"{back}; sort the table by {time!r}.")
+    runs = Runs([table], np.zeros_like(first), first, lengths)
+    return Sequences(runs, lengths, columns, missing)
 
 
 def _of_instances(frame: Any, columns: Sequence[str] | None, missing: Missing) -> Sequences:

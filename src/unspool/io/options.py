@@ -114,6 +114,7 @@ class ReadOptions:
     text: TextOptions = field(default_factory=TextOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
     missing_values: tuple[float | str, ...] = ()
+    stream: bool | None = None
     windows: WindowOptions = field(default_factory=WindowOptions)
 
     @property

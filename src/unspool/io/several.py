@@ -17,6 +17,8 @@ from unspool.io.file_data import FileData
 from unspool.io.options import ReadOptions
 
 FILE = "file"  # column of the names of files
+EACH_A_SERIES = "each file is a series with its name as id; --files rows joins them"
+ROWS_JOINED = "the rows of all files are joined in the order of the names"
 _ABOUT = re.compile(r"(read_?me|licen[cs]e|changelog|citation|copying)", re.IGNORECASE)
 
 
@@ -76,6 +78,14 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     if len(files) == 1:
         with errors_naming(Path(files[0].name)):
             return load(files[0], options)
+    notes: tuple[str, ...] = (f"{len(files):,} files, {files[0].name} to {files[-1].name}",)
+    if ending in endings.PARQUET:
+        from unspool.io.streamed_tables import of_parquet, streams_parquet
+
+        if streams_parquet(files, options):
+            if options.files == "rows":
+                return of_parquet(files, options, None, (*notes, ROWS_JOINED))
+            return of_parquet(files, options, _names(path, files, ending), (*notes, EACH_A_SERIES))
     contents = []
     for file in files:
         with errors_naming(Path(file.name)):
@@ -83,17 +93,11 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
                 contents.append(_packed(file, options))
             else:
                 contents.append(read_content(file, options))
-    notes: tuple[str, ...] = (f"{len(files):,} files, {files[0].name} to {files[-1].name}",)
     if path.is_dir():
         others = [one for one in path.rglob("*") if one.is_file() and one not in files]
         if others:
             notes += (f"files that are left out: {listed([one.name for one in others])}",)
-    names = [one.stem.partition(".")[0] if ending in endings.PACKED else one.stem for one in files]
-    if len(set(names)) < len(names):
-        root = path if path.is_dir() else Path()
-        names = [
-            str((one.relative_to(root) if path.is_dir() else one).with_suffix("")) for one in files
-        ]
+    names = _names(path, files, ending)
     if all(isinstance(one, TableContent) for one in contents):
         return _tables(path, files, names, contents, options, notes)
     if options.files == "rows":
@@ -112,6 +116,17 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
         )
     notes += ("each file is read as a series (T, F), with its name as id",)
     return of_series(series, options.windows, ids=names, notes=notes)
+
+
+def _names(path: Path, files: list[Path], ending: str) -> list[str]:
+    """Return a name for each file, its path if names occur twice."""
+    names = [one.stem.partition(".")[0] if ending in endings.PACKED else one.stem for one in files]
+    if len(set(names)) < len(names):
+        root = path if path.is_dir() else Path()
+        names = [
+            str((one.relative_to(root) if path.is_dir() else one).with_suffix("")) for one in files
+        ]
+    return names
 
 
 def _pictures(path: Path, files: list[Path], options: ReadOptions) -> FileData:
@@ -195,9 +210,9 @@ def _tables(
             ]
             options = replace(options, label="label")
             notes += ("the name of the folder of each file is its label",)
-        notes += ("each file is a series with its name as id; --files rows joins them",)
+        notes += (EACH_A_SERIES,)
     else:
-        notes += ("the rows of all files are joined in the order of the names",)
+        notes += (ROWS_JOINED,)
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:

@@ -71,7 +71,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
     steps: dict[str, list[Column]] = {}
     found = None
     if roles.time is not None:
-        found = _times(table, roles.time, options.times)
+        found = times_of(table, roles.time, options.times)
         notes += found.notes
     if found is not None and found.values is not None:
         assert roles.time is not None
@@ -83,7 +83,7 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         elif guess and options.columns is not None and not roles.id_candidates:
             notes += (f"{back}: steps are numbered instead",)
         else:
-            raise InputError(f"{back}; {_ways_out(roles, guess)}.")
+            raise InputError(f"{back}; {times_problem(roles, guess=guess)}.")
         if roles.id_candidates:
             notes += (f"times repeat, as in a file of several series: {_candidates(roles)}",)
     if windows.needs_times and found is not None and found.values is None:
@@ -147,7 +147,7 @@ def _row_sequences(
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
     if roles.time is not None:
-        found = _times(table, roles.time, reading.times)
+        found = times_of(table, roles.time, reading.times)
         notes += found.notes
         time_format = found.format
         index["time"] = np.asarray(
@@ -162,7 +162,7 @@ def _row_sequences(
     return of_sequences(source, options, index=index, notes=notes, time_format=time_format)
 
 
-def _times(table: Any, name: str, options: TimeOptions) -> TimeColumn:
+def times_of(table: Any, name: str, options: TimeOptions) -> TimeColumn:
     """Return the times of a column; if it cannot be read as times, it is only copied."""
     column, metadata = table[name], table.schema.field(name).metadata or {}
     shape = metadata.get(SHAPE)
@@ -178,7 +178,7 @@ def _times(table: Any, name: str, options: TimeOptions) -> TimeColumn:
     return copied(column, name, 0)
 
 
-def _ways_out(roles: Roles, guess: bool) -> str:
+def times_problem(roles: Roles, *, guess: bool) -> str:
     """Say what to do if rows are not in the order of time."""
     ways = f"sort the file by {roles.time!r}"
     if roles.id_candidates:

@@ -1,6 +1,6 @@
 """Times of an output, as the file wrote them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +52,18 @@ class OutputTimes:
             values=None if self.values is None else self.values[order],
             rows=self.rows[order],
             like=None if self.like is None else self.like[order],
+        )
+
+    @staticmethod
+    def joined(parts: Sequence["OutputTimes"]) -> "OutputTimes":
+        """Return the times of several columns of one file, one after another."""
+        like = [one.like for one in parts if one.like is not None]
+        values = [one.values for one in parts if one.values is not None]
+        return replace(
+            parts[0],
+            values=np.concatenate(values) if values else None,
+            rows=np.concatenate([one.rows for one in parts]),
+            like=np.concatenate(like) if like else None,
         )
 
 

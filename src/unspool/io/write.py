@@ -24,12 +24,13 @@ from unspool.errors import InputError
 from unspool.io.time_output import OutputTimes
 
 ENDINGS = (".csv", ".parquet", ".pq", ".npy")
+GROUP_ROWS, GROUP_VALUES = 1 << 20, 1 << 24  # largest group of rows of a Parquet file
 _MUST_QUOTE = r'[,"\r\n]'
 
 
 def check_writable(path: str | Path | None) -> None:
     """Raise an `InputError` if `write_table` could not write to `path`, before long work."""
-    if path is None or _is_stdout(path):
+    if path is None or is_stdout(path):
         return
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
@@ -37,7 +38,8 @@ def check_writable(path: str | Path | None) -> None:
     check_output_path(path)
 
 
-def _is_stdout(path: str | Path) -> bool:
+def is_stdout(path: str | Path) -> bool:
+    """Return whether a path means standard output."""
     return str(path) == "-"
 
 
@@ -67,10 +69,8 @@ def write_table(
     """
     check_writable(path)
     arrays = _checked_columns(columns)
-    if path is None or _is_stdout(path):
-        buffer = io.BytesIO()
-        _write_csv(arrays, buffer)
-        sys.stdout.write(buffer.getvalue().decode())
+    if path is None or is_stdout(path):
+        sys.stdout.write(csv_text(columns, header=True))
         return
     path = Path(path)
     ending = path.suffix.lower()
@@ -80,7 +80,39 @@ def write_table(
         elif ending == ".npy":
             _write_npy(_as_array(arrays, array), file)
         else:
-            pq.write_table(_table(arrays), file)
+            pq.write_table(_table(arrays), file, row_group_size=rows_of_group(len(arrays)))
+
+
+def csv_text(columns: Mapping[str, Any], *, header: bool) -> str:
+    """Return rows of a table as CSV, with or without a header."""
+    buffer = io.BytesIO()
+    _write_csv(_checked_columns(columns), buffer, header=header)
+    return buffer.getvalue().decode()
+
+
+def rows_of_group(n_columns: int) -> int:
+    """Return the number of rows of a group of a Parquet file; a reader needs one in memory."""
+    return max(1, min(GROUP_ROWS, GROUP_VALUES // max(1, n_columns)))
+
+
+def header_of(file: IO[bytes]) -> int:
+    """Return the number of bytes of the header of a CSV file that `write_table` wrote."""
+    size, quotes = 0, 0
+    for line in file:
+        size, quotes = size + len(line), quotes + line.count(b'"')
+        if quotes % 2 == 0:  # a name in quotes may contain the end of a line
+            break
+    return size
+
+
+def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any], file: IO[bytes]) -> None:
+    """Write the header of a `.npy` file, as `numpy.save` does."""
+    fields = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(file, fields)
 
 
 def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,12 +156,13 @@ def _table(arrays: dict[str, Any], *, text: bool = False) -> Any:
     return pa.table(converted)
 
 
-def _write_csv(arrays: dict[str, Any], file: IO[bytes]) -> None:
+def _write_csv(arrays: dict[str, Any], file: IO[bytes], *, header: bool = True) -> None:
     """Write header and rows; text is quoted only if a file contains text that needs quotes."""
     table = _table({name: _shortest_dates(values) for name, values in arrays.items()}, text=True)
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(arrays)
-    file.write(header.getvalue().encode())
+    if header:
+        names = io.StringIO()
+        csv.writer(names, lineterminator="\n").writerow(arrays)
+        file.write(names.getvalue().encode())
     style = "needed" if any(map(_needs_quotes, table.columns)) else "none"
     options = arrow_csv.WriteOptions(include_header=False, quoting_style=style)
     arrow_csv.write_csv(table, file, options)
@@ -138,8 +171,7 @@ def _write_csv(arrays: dict[str, Any], file: IO[bytes]) -> None:
 def _write_npy(array: npt.NDArray[Any], file: IO[bytes]) -> None:
     """Write like `numpy.save`, but raise an error that names the reason if the disk is full."""
     array = np.asarray(array, order="C")
-    header = np.lib.format.header_data_from_array_1_0(array)
-    np.lib.format.write_array_header_1_0(file, header)
+    npy_header(array.shape, array.dtype, file)
     file.write(array.data)
 
 

@@ -4,6 +4,7 @@ A tree consists of dicts with text as keys, lists, texts, truths, None, whole nu
 floats, which keep every bit, and arrays. Nothing in a file is run when it is read.
 """
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors
 
 from unspool._files import atomic_write
 from unspool.errors import InputError, ModelFileError
@@ -86,6 +88,8 @@ def read_checkpoint(
                 f"{header['versions']['unspool']}."
             )
         return facts, decoded(header["state"], arrays), header["versions"]
+    except InputError:  # another kind of file
+        raise
     except ModelFileError as error:
         raise ModelFileError(
             f"The checkpoint cannot be used. {error} Give another `checkpoint`, or remove a "
@@ -104,6 +108,16 @@ def _check_is_checkpoint(path: Path, header: Mapping[str, Any]) -> None:
             f"{path} is a model file, not a checkpoint; give another `checkpoint`, or use the "
             "model with `unspool.load`."
         )
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file is a checkpoint, be it damaged or not; False if it cannot be read."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {}).get("unspool", ""))
+    except (safetensors.SafetensorError, OSError, ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and "checkpoint" in header
 
 
 def describe(facts: Mapping[str, Any]) -> str:

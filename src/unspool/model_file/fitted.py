@@ -13,7 +13,7 @@ from unspool.errors import InputError
 from unspool.model_file.labels import restore_labels
 from unspool.model_file.reading import check_reading
 
-MAX_POOL_SIZE = 1024  # pixels or steps, unless an image or a sequence is larger
+MAX_SHRINKAGE = 1024  # by a convolution, unless an image or a sequence is larger
 
 # Fields that every file has.
 FITTED = (
@@ -162,7 +162,7 @@ def check_horizon(model: str, parameters: Mapping[str, Any], fitted: Mapping[str
 def check_images(
     model: str, parameters: Mapping[str, Any], fitted: Mapping[str, Any], facts: Facts
 ) -> None:
-    """`axes` fit the image, and `pool_size` is not larger than any that training could use."""
+    """`axes` fit the image, and no convolution shrinks it more than training could."""
     axes = fitted["axes"]
     if MODELS[model].reads != "images" or facts.image_shape is None:
         if axes is not None:
@@ -181,12 +181,25 @@ def check_images(
         if tuple(axes) not in forms_of_image(shape):
             raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
         side = max(height, width)
-    if MODELS[model].reads == "images" and parameters["pool_size"] > max(side, MAX_POOL_SIZE):
-        # The shape of no tensor depends on it, but the decoder upsamples by it.
-        raise InputError(
-            f"Expected a `pool_size` of at most {max(side, MAX_POOL_SIZE)}, "
-            f"got {parameters['pool_size']}."
-        )
+    if MODELS[model].reads == "images":
+        check_shrinkage(parameters, max(side, MAX_SHRINKAGE))
+
+
+def check_shrinkage(parameters: Mapping[str, Any], limit: int) -> None:
+    """Check that the stride times the pool of each convolution is at most `limit`.
+
+    The shape of no tensor depends on them, but the decoder upsamples by their product.
+    """
+    count = len(parameters["filters"])
+    strides, pools = (
+        given if isinstance(given, (list, tuple)) else [given] * count
+        for given in (parameters["strides"], parameters["pool_size"])
+    )
+    for stride, pool in zip(strides, pools, strict=True):
+        if stride * pool > limit:
+            raise InputError(
+                f"Expected `strides` times `pool_size` of at most {limit}, got {stride} · {pool}."
+            )
 
 
 def check_history(history: Any) -> None:

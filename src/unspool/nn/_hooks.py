@@ -140,12 +140,17 @@ def _describe(layer: nn.Module | tuple[LSTMLayer, ...]) -> str:
     if isinstance(layer, nn.Upsample):
         return f"{name} ×{_joined(layer.scale_factor or layer.size)}"
     words = [name]
-    if isinstance(layer, Convolution) and layer.up != (1, 1):
+    stride: Any = getattr(layer, "stride", 1) if hasattr(layer, "out_channels") else 1
+    if isinstance(layer, Convolution) and layer.transposed:
+        words, stride = ["Transposed", *words], layer.up
+    elif isinstance(layer, Convolution) and layer.up != (1, 1):
         words.insert(0, f"Up {_joined(layer.up)}")
     if hasattr(layer, "out_channels"):
         words.append(str(layer.out_channels))
     if hasattr(layer, "kernel_size"):
         words.append(_joined(layer.kernel_size, axes=int(name[-2]) if name[-1] == "D" else 1))
+    if isinstance(stride, tuple) and max(stride) > 1:
+        words.append(f"stride {_joined(stride)}")
     return " ".join(words)
 
 

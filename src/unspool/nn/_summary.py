@@ -244,9 +244,10 @@ def _dummy_input(
     model: Any, module: nn.Module, steps: int | None, input_shape: tuple[int, ...] | None
 ) -> _DummyInput:
     """Find the shape of an input: given by the caller, by `fit`, or by the first layer."""
-    reads = getattr(module, "encoder", module)
+    encoder = getattr(module, "encoder", module)
+    before = encoder.convolutions if isinstance(encoder, LSTMEncoder) else None
     reads = (
-        reads.lstm if isinstance(reads, LSTMEncoder) else module
+        encoder.lstm if isinstance(encoder, LSTMEncoder) else module
     )  # its dense layers come first in `modules`
     first = next(filter(has_weights, reads.modules()), None)
     if "code" in inspect.signature(module.forward).parameters:
@@ -264,7 +265,8 @@ def _dummy_input(
                 f"The layers of {type(model).__name__} do not determine the number of steps. Give "
                 "`steps`, the number of steps of a sequence."
             )
-        features = first.input_size // (_patch_size(module) * _numbers_per_value(module))
+        width = first.input_size if before is None else before.part.inputs
+        features = width // (_patch_size(module) * _numbers_per_value(module))
     elif isinstance(first, nn.Linear) and features is None:
         width = first.in_features // _numbers_per_value(module)
         return _DummyInput((width,) if steps is None else (steps, width))

@@ -1,13 +1,13 @@
 """The decoder with convolutions."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
-from unspool._types import ActivationName
+from unspool._types import ActivationName, UpsamplingName
 from unspool.blueprint.activations import Activation
-from unspool.blueprint.layers import Size, sizes
+from unspool.blueprint.convolutions import Convolutions, for_each, mirrored
+from unspool.blueprint.layers import Size
 from unspool.nn.convolution import Convolution
 from unspool.nn.decoder import Decoder, TeacherForcing
 from unspool.nn.dense import Dense, make_activation
@@ -22,8 +22,10 @@ RELU_OUTPUT_BIAS = 0.3
 class ConvDecoder(Decoder):
     """Decode codes to images or sequences with convolutions and upsampling.
 
-    It mirrors the `ConvEncoder` with the same parameters: a convolution with ``filters[-1]``
-    outputs, then for each pooling an upsampling and a convolution; the last one returns the
+    It mirrors the `ConvEncoder` with the same parameters. With ``upsampling="nearest"`` it has a
+    convolution with ``filters[-1]`` outputs, then for each convolution of the encoder an upsampling
+    by stride · pool and a convolution. With "transposed" it has a transposed convolution with this
+    stride for each convolution of the encoder, then a convolution. The last one returns the
     channels of the image. Surplus rows and columns are cropped.
 
     Parameters
@@ -37,10 +39,14 @@ class ConvDecoder(Decoder):
         Height and width of an image; (T, 1) for sequences of at most T steps.
     filters : sequence of int, default (32,)
         Number of filters of each convolution of the encoder.
-    kernel : (int, int), default (3, 3)
-        Height and width of the kernels.
-    pool : (int, int), default (2, 2)
-        Upsampling factors.
+    kernel : (int, int) or sequence of these, default (3, 3)
+        Height and width of the encoder's kernels; a sequence has those of each convolution.
+    stride : (int, int) or sequence of these, default (1, 1)
+        Strides of the encoder.
+    pool : (int, int) or sequence of these, default (2, 2)
+        Pooling of the encoder.
+    upsampling : {"nearest", "transposed"}, default "nearest"
+        How images are enlarged: by repeating pixels, or by transposed convolutions.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of each layer except the last.
     output_activation : str or MixedActivation, default "linear"
@@ -85,24 +91,34 @@ class ConvDecoder(Decoder):
         shape: Size,
         *,
         filters: Sequence[int] = (32,),
-        kernel: Size = (3, 3),
-        pool: Size = (2, 2),
+        kernel: Size | Sequence[Size] = (3, 3),
+        stride: Size | Sequence[Size] = (1, 1),
+        pool: Size | Sequence[Size] = (2, 2),
+        upsampling: UpsamplingName = "nearest",
         activation: ActivationName = "relu",
         output_activation: Activation = "linear",
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
         self.max_steps = shape[0] * shape[1]
-        *self.larger, smallest = sizes(shape, pool, len(filters))
-        self.map_shape = (*smallest, filters[-1])
-        flat = smallest[0] * smallest[1] * filters[-1]
+        each = [for_each(one, len(filters)) for one in (kernel, stride, pool)]
+        encoder = Convolutions(shape, tuple(filters), *each)
+        self.map_shape, flat = encoder.map_shape, encoder.flat
         needs_start = latent_dim not in (None, flat)
         self.start = Dense(latent_dim or flat, flat, generator) if needs_start else None
-        channels = [filters[-1], *reversed(filters), n_features]
+        layers = mirrored(encoder, n_features, transposed=upsampling == "transposed")
         convolutions = [
-            Convolution(wide, narrow, kernel, up=pool if i else (1, 1), generator=generator)
-            for i, (wide, narrow) in enumerate(pairwise(channels))
+            Convolution(
+                layer.inputs,
+                layer.outputs,
+                layer.kernel,
+                up=layer.up,
+                transposed=layer.transposed,
+                generator=generator,
+            )
+            for layer in layers
         ]
+        self.sizes = [layer.size for layer in layers]
         if output_activation == "relu":
             nn.init.constant_(convolutions[-1].bias, RELU_OUTPUT_BIAS)
         self.convolutions = nn.ModuleList(convolutions)
@@ -140,10 +156,12 @@ class ConvDecoder(Decoder):
         """
         if self.start is not None:
             code = self._dropped(self.activation(self.start(code)))
-        first, *others = self.convolutions
-        images = first(code.view(len(code), *self.map_shape))
-        for convolution, (height, width) in zip(others, reversed(self.larger), strict=True):
-            images = convolution(self._dropped(self.activation(images)))[:, :height, :width]
+        images = code.view(len(code), *self.map_shape)
+        *inner, last = self.convolutions
+        for convolution, (height, width) in zip(inner, self.sizes, strict=False):
+            images = self._dropped(self.activation(convolution(images))[:, :height, :width])
+        height, width = self.sizes[-1]
+        images = last(images)[:, :height, :width]
         sequences: Tensor = self.output_activation(images.flatten(1, 2))
         return sequences[:, :steps]
 

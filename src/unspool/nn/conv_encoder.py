@@ -7,7 +7,8 @@ from torch import Generator, Tensor, nn
 
 from unspool._padding import without_padding
 from unspool._types import ActivationName
-from unspool.blueprint.layers import Size, sizes
+from unspool.blueprint.convolutions import Convolutions, for_each
+from unspool.blueprint.layers import Size
 from unspool.nn.convolution import Convolution, Pool
 from unspool.nn.dense import make_activation
 from unspool.nn.dropout import Dropout
@@ -33,9 +34,11 @@ class ConvEncoder(Encoder):
         linear layer maps the feature map to the code.
     filters : sequence of int, default (32,)
         Number of filters of each convolution.
-    kernel : (int, int), default (3, 3)
-        Height and width of the kernels.
-    pool : (int, int), default (2, 2)
+    kernel : (int, int) or sequence of these, default (3, 3)
+        Height and width of the kernels; a sequence has those of each convolution.
+    stride : (int, int) or sequence of these, default (1, 1)
+        Stride of the convolutions; a side that it does not divide is rounded up.
+    pool : (int, int) or sequence of these, default (2, 2)
         Height and width of the pooling blocks.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of each convolution.
@@ -85,18 +88,19 @@ class ConvEncoder(Encoder):
         latent_dim: int | None = None,
         *,
         filters: Sequence[int] = (32,),
-        kernel: Size = (3, 3),
-        pool: Size = (2, 2),
+        kernel: Size | Sequence[Size] = (3, 3),
+        stride: Size | Sequence[Size] = (1, 1),
+        pool: Size | Sequence[Size] = (2, 2),
         activation: ActivationName = "relu",
         variational: bool = False,
         missing: bool = False,
         generator: Generator | None = None,
     ) -> None:
-        height, width = sizes(shape, pool, len(filters))[-1]
-        flat = height * width * filters[-1]
+        each = [for_each(one, len(filters)) for one in (kernel, stride, pool)]
+        layers = Convolutions(shape, tuple(filters), *each)
         super().__init__(
-            flat,
-            latent_dim or flat,
+            layers.flat,
+            latent_dim or layers.flat,
             variational=variational,
             missing=n_features if missing else 0,
             generator=generator,
@@ -104,10 +108,15 @@ class ConvEncoder(Encoder):
         self.shape, self.pixels = shape, shape[0] * shape[1]
         self.max_steps = self.pixels
         self.convolutions = nn.ModuleList(
-            Convolution(wide, narrow, kernel, generator=generator)
-            for wide, narrow in pairwise([n_features * (1 + missing), *filters])
+            Convolution(wide, narrow, size, stride=step, generator=generator)
+            for (wide, narrow), size, step in zip(
+                pairwise([n_features * (1 + missing), *filters]),
+                layers.kernels,
+                layers.strides,
+                strict=True,
+            )
         )
-        self.pool = Pool(pool)
+        self.layers, self.pools = layers, nn.ModuleList(map(Pool, layers.pools))
         self.activation = make_activation(activation)
         self.pool_first = activation in MONOTONIC  # fewer values
 
@@ -132,13 +141,17 @@ class ConvEncoder(Encoder):
             If T is larger than H · W.
         """
         images = self._images(x, lengths)
-        for position, convolution in enumerate(self.convolutions):
+        layers = zip(self.convolutions, self.pools, strict=True)
+        for position, (convolution, pool) in enumerate(layers):
             if position and self.dropout is not None:
                 images = self.dropout.of_layer(images)
-            if self.pool_first:
-                images = self.activation(self.pool(convolution(images)))
+            images = convolution(images)
+            if pool.kernel_size == (1, 1):
+                images = self.activation(images)
+            elif self.pool_first:
+                images = self.activation(pool(images))
             else:
-                images = self.pool(self.activation(convolution(images)))
+                images = pool(self.activation(images))
         if self.projection is not None and self.dropout is not None:
             images = self.dropout.of_layer(images)
         return images.flatten(1)
@@ -158,11 +171,12 @@ class ConvEncoder(Encoder):
         Returns
         -------
         tensor of shape (B, H, W, C)
-            Feature maps; H and W are those of the image after the pooling of earlier layers.
+            Feature maps; strides and the pooling of earlier layers make H and W smaller than those
+            of the image.
         """
         images = self._images(x, lengths)
-        for convolution in self.convolutions[:layer]:
-            images = self.pool(self.activation(convolution(images)))
+        for convolution, pool in zip(self.convolutions[:layer], self.pools, strict=False):
+            images = pool(self.activation(convolution(images)))
         maps: Tensor = self.activation(self.convolutions[layer](images))
         return maps
 

@@ -13,13 +13,46 @@ from unspool.errors import InputError
 from unspool.lstm import dense
 from unspool.nn.dropout import Dropout
 
+
+# PyTorch's kernels of these three compute the last few numbers of an array by scalar code, which
+# rounds in another way than vector code. exp, expm1 and erf have no such rest.
+class Sigmoid(nn.Sigmoid):
+    """Sigmoid that has the same bits at any place of an array in inference mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each number."""
+        if torch.is_inference_mode_enabled():
+            return 1 / (1 + torch.exp(-x))
+        return super().forward(x)
+
+
+class ELU(nn.ELU):
+    """ELU that has the same bits at any place of an array in inference mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each number."""
+        if torch.is_inference_mode_enabled():
+            return torch.where(x > 0, x, torch.expm1(x))
+        return super().forward(x)
+
+
+class GELU(nn.GELU):
+    """Exact GELU that has the same bits at any place of an array in inference mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each number."""
+        if torch.is_inference_mode_enabled():
+            return x * (0.5 * (1 + torch.erf(x * 0.5**0.5)))
+        return super().forward(x)
+
+
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
+    "sigmoid": Sigmoid,
+    "elu": ELU,
+    "gelu": GELU,
     "softmax": partial(nn.Softmax, dim=-1),  # over the features of a step
 }
 

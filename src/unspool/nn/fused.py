@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from unspool.blueprint.layers import DECODERS
 from unspool.lstm import Choice, fused
 from unspool.nn.autoencoder import Autoencoder
+from unspool.nn.dense import Sigmoid
 from unspool.nn.dropout import Dropout
 from unspool.nn.lstm_decoder import LSTMDecoder
 from unspool.nn.lstm_encoder import LSTMEncoder
@@ -23,7 +24,7 @@ ACTIVATIONS: Mapping[type[nn.Module], fused.DenseActivation] = {
     nn.Identity: "linear",
     nn.ReLU: "relu",
     nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
+    Sigmoid: "sigmoid",
 }
 DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
@@ -128,6 +129,8 @@ def parts_of(model: Autoencoder, batch_size: int, *, h_mask: bool = False) -> Pa
     if type(encoder) is not LSTMEncoder or encoder.whole_state or len(encoder.statistics) > 1:
         return None
     if encoder.projection is not None or encoder.log_variance is not None:
+        return None
+    if encoder.convolutions is not None:
         return None
     if not isinstance(encoder.code_activation, nn.Identity):
         return None

@@ -20,6 +20,7 @@ from unspool.nn.missing import marked
 from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patched
 from unspool.nn.random_kernels import RandomKernels
+from unspool.nn.step_convolutions import StepConvolutions
 
 
 class LSTMEncoder(Encoder):
@@ -55,6 +56,9 @@ class LSTMEncoder(Encoder):
     patch_size : int, default 1
         Number of steps that the LSTM reads at once, as one vector of ``patch_size * n_features``
         values. An incomplete last patch is padded with zeros.
+    convolutions : unspool.blueprint.StepConvolutions, optional
+        Convolutions whose outputs the LSTM reads instead of the steps; needs ``patch_size=1``.
+        Default: no convolutions.
     normalization : {"none", "last", "standard"}, default "none"
         Normalisation of each sequence: none, subtract its last value, or subtract its mean and
         divide by its standard deviation.
@@ -75,6 +79,8 @@ class LSTMEncoder(Encoder):
     ----------
     lstm : LSTM
         The LSTM layers.
+    convolutions : torch.nn.ModuleList or None
+        The convolutions in front of the LSTM.
     kernels : torch.nn.Module or None
         The random kernels.
     projection : torch.nn.Linear or None
@@ -121,6 +127,7 @@ class LSTMEncoder(Encoder):
         pooling: PoolingName = "last",
         kernels: plan.Kernels | None = None,
         patch_size: int = 1,
+        convolutions: plan.StepConvolutions | None = None,
         normalization: NormalizationName = "none",
         variational: bool = False,
         missing: bool = False,
@@ -130,8 +137,12 @@ class LSTMEncoder(Encoder):
     ) -> None:
         if pooling not in POOLINGS:
             raise InputError(_checks.unknown_name("pooling", pooling, POOLINGS))
+        reads = patch_size * n_features * (1 + missing)
+        before = None
+        if convolutions is not None:
+            before, reads = StepConvolutions(convolutions, generator), convolutions.filters[-1]
         lstm = LSTM(
-            patch_size * n_features * (1 + missing),
+            reads,
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional,
@@ -152,7 +163,7 @@ class LSTMEncoder(Encoder):
             code_activation=code_activation,
             generator=generator,
         )
-        self.lstm, self.whole_state = lstm, whole_state
+        self.convolutions, self.lstm, self.whole_state = before, lstm, whole_state
         self.normalization, self.patch_size = normalization, patch_size
         self.statistics = POOLINGS[pooling]
         self.kernels = None if kernels is None else RandomKernels(kernels, generator)
@@ -202,13 +213,13 @@ class LSTMEncoder(Encoder):
         Returns
         -------
         states : tensor of shape (B, P, S), or (B, K, S) for K statistics
-            Hidden states of the last layer after each of P patches (steps, if `patch_size` is 1);
-            S is H, or 2H in both directions.
+            Hidden states of the last layer after each of P patches (steps, if `patch_size` is 1,
+            or outputs of the convolutions); S is H, or 2H in both directions.
         finals : tuple of tensors of shape (num_layers · directions, B, H)
             Final h and c of all layers (of a GRU only h); tuples of tensors (B, H) instead of
             tensors if the layers have different units.
         lengths : tensor of shape (B,) or None
-            Number of real patches of each sequence.
+            Number of real patches, steps or outputs of each sequence.
         """
         size = self.patch_size
         if self.normalization == "none":
@@ -216,7 +227,10 @@ class LSTMEncoder(Encoder):
         else:  # what is missing is fed as the level of its sequence
             x = normalised(x, lengths, self.normalization, self.fill)
             x = marked(x, None if self.fill is None else torch.zeros_like(self.fill))
-        read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
+        if self.convolutions is not None:
+            read, ends = self.convolutions(x, lengths)
+        else:
+            read, ends = patched(x, size, lengths), lengths_in_patches(lengths, size)
         states, finals = self.lstm(read, ends, **wanted)
         return states, finals, ends
 
@@ -331,14 +345,20 @@ class LSTMEncoder(Encoder):
         Raises
         ------
         InputError
-            If the encoder reads both directions or patches, pools states, uses kernels, or makes
-            its code from the whole state.
+            If the encoder reads both directions, patches or outputs of convolutions, pools states,
+            uses kernels, or makes its code from the whole state.
         """
         if self.patch_size > 1:
             raise InputError(
                 f"Codes after every step need an encoder that reads step by step, but this one "
                 f"reads patches of {self.patch_size} steps. Fit it with patch_size=1, or use a "
                 "stream of `unspool.runtime`."
+            )
+        if self.convolutions is not None and not self.convolutions.part.by_step:
+            raise InputError(
+                "Codes after every step need an encoder that reads step by step, but this one "
+                "reads the outputs of convolutions that read later steps or are pooled. Fit it "
+                "with conv_padding='causal' and conv_pool_size=1, or with conv_filters=()."
             )
         pools = self.statistics != ("last",) or self.kernels is not None
         if self.whole_state or pools or len(self.lstm.stack()[-1]) > 1:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from unspool import blueprint as plan
-from unspool.blueprint.layers import sizes
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray
-from unspool.runtime.convolution import Convolution, upsample
+from unspool.runtime.convolution import Convolution, TransposedConvolution, upsample
 from unspool.runtime.dense import ACTIVATIONS, Dense, DenseLayers, activation
 from unspool.runtime.encoders import batch_last, within
 from unspool.runtime.patches import in_patches, patch_positions, patched, unpatched
@@ -164,7 +163,7 @@ class DenseDecoder(Decoder):
 
 
 class ConvDecoder(Decoder):
-    """Convolutions; all but the first are preceded by upsampling."""
+    """Convolutions that enlarge a feature map; see `blueprint.convolutions.mirrored`."""
 
     def __init__(self, part: plan.ConvDecoder, weights: Weights) -> None:
         super().__init__(part)
@@ -172,10 +171,14 @@ class ConvDecoder(Decoder):
         self.start = Dense(weights, "start.") if part.starts else None
         self.activation = ACTIVATIONS[part.activation]
         self.output_activation = activation(part.output_activation)
-        self.convolutions = [
-            Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
-            for i in range(len(part.filters) + 1)
-        ]
+        self.convolutions: list[Convolution] = []
+        for i, layer in enumerate(part.convolutions):
+            arrays = weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"]
+            self.convolutions.append(
+                TransposedConvolution(*arrays, layer.up)
+                if layer.transposed
+                else Convolution(*arrays)
+            )
         self.width = max(convolution.width for convolution in self.convolutions)
 
     def __call__(
@@ -188,12 +191,12 @@ class ConvDecoder(Decoder):
         """Return sequences (B, T, F) of codes (B, L), see `Decoder`."""
         if self.start is not None:
             code = self.activation(self.start(code))
-        first, *others = self.convolutions
-        images = first(code.reshape(len(code), *self.part.map_shape))
-        *larger, _ = sizes(self.part.shape, self.part.pool, len(self.part.filters))
-        for convolution, (height, width) in zip(others, reversed(larger), strict=True):
-            images = convolution(upsample(self.activation(images), self.part.pool))
-            images = images[:, :height, :width]
+        images = code.reshape(len(code), *self.part.map_shape)
+        layers = zip(self.convolutions, self.part.convolutions, strict=True)
+        for position, (convolution, layer) in enumerate(layers):
+            images = self.activation(images) if position else images
+            images = convolution(images if layer.transposed else upsample(images, layer.up))
+            images = images[:, : layer.size[0], : layer.size[1]]
         sequences = images.reshape(len(images), -1, images.shape[3])
         return self.output_activation(sequences)[:, : batch.steps]
 

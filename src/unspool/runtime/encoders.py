@@ -17,6 +17,7 @@ from unspool.runtime.patches import in_patches, patched
 from unspool.runtime.pooling import pooled, pooled_parts
 from unspool.runtime.recurrence import LSTM, Array, BatchLengths, Lengths, State
 from unspool.runtime.skip import normalised
+from unspool.runtime.step_convolutions import StepConvolutions
 
 Weights = Mapping[str, Array]
 
@@ -66,7 +67,11 @@ class LSTMEncoder(Encoder):
 
     def __init__(self, part: plan.LSTMEncoder, weights: Weights) -> None:
         super().__init__(part, weights)
-        self.part = part
+        self.part, self.convolutions = part, None
+        if part.convolutions is not None:
+            given = within(weights, "convolutions.")
+            self.convolutions = StepConvolutions(part.convolutions, given)
+            self.width = max(self.width, self.convolutions.width)
         self.lstm = LSTM(part.lstm, within(weights, "lstm."))
         self.kernels = None
         if part.kernels is not None:
@@ -90,11 +95,15 @@ class LSTMEncoder(Encoder):
     ) -> tuple[Array | None, State, Lengths]:
         """Return states of the last layer (T, S, B), final states of all layers, and lengths.
 
-        States are those after each step or patch; lengths are the numbers of real states.
+        States are those after each step, patch or output of the convolutions; lengths are the
+        numbers of real states.
         """
         size, x = self.part.patch_size, self.read(x, batch)
-        read, patches = batch_last(patched(x, size)), in_patches(batch, size)
-        states, state = self.lstm(read, patches, return_sequences=return_sequences)
+        if self.convolutions is not None:
+            x, patches = self.convolutions(x, batch)
+        else:
+            x, patches = patched(x, size), in_patches(batch, size)
+        states, state = self.lstm(batch_last(x), patches, return_sequences=return_sequences)
         return states, state, patches.lengths
 
     def read(self, x: Array, batch: BatchLengths) -> Array:
@@ -141,17 +150,19 @@ class ConvEncoder(Encoder):
         super().__init__(part, weights)
         self.part, self.activation = part, ACTIVATIONS[part.activation]
         self.convolutions = [
-            Convolution(weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"])
-            for i in range(len(part.filters))
+            Convolution(
+                weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"], stride
+            )
+            for i, stride in enumerate(part.layers.strides)
         ]
         self.width = max(convolution.width for convolution in self.convolutions)
 
     def features(self, x: Array, batch: BatchLengths) -> Array:
         """Return the last feature map, flattened, (B, S)."""
         whole = padded_to(self.part.max_steps, self.marked(x))
-        images = whole.reshape(len(x), *self.part.shape, -1)
-        for convolution in self.convolutions:
-            images = pool(self.activation(convolution(images)), self.part.pool)
+        images = whole.reshape(len(x), *self.part.layers.shape, -1)
+        for convolution, size in zip(self.convolutions, self.part.layers.pools, strict=True):
+            images = pool(self.activation(convolution(images)), size)
         return images.reshape(len(images), -1)
 
 

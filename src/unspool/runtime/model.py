@@ -287,7 +287,8 @@ class Model(Imputes):
         targets, loss = form.of_targets(source), self._loss
         if _collect.merges(merge):
             return _collect.merged_errors(targets, pieces, loss, per)
-        return _collect.errors(targets, pieces, loss, form, per)
+        missing = targets.has_missing
+        return _collect.errors(targets, pieces, loss, form, per, missing=missing)
 
     def forecast(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None

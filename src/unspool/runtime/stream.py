@@ -101,6 +101,12 @@ class Stream:
                 "A stream needs an LSTM encoder that reads in one direction, bidirectional=False; "
                 f"this {contents.model} has another."
             )
+        if encoder.convolutions is not None:
+            raise InputError(
+                "A stream needs an LSTM encoder that reads each step when it comes, and this one "
+                "reads the outputs of convolutions (`conv_filters`); encode whole sequences, or "
+                "fit with conv_filters=()."
+            )
         if contents.scaler.normalization != "none":
             raise InputError(
                 "A stream cannot normalise a sequence before its end, and this model normalises "

@@ -1,6 +1,7 @@
 """Batches of scaled sequences as tensors."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, overload
 
@@ -13,10 +14,12 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.training.blocks import BlockOrder, Blocks, Taken, take
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.orders import (
     MAX_PADDING,
     LengthOrder,
+    MixedOrder,
     batches_by_length,
     mixed_padding,
     order_of,
@@ -76,7 +79,8 @@ class Batches:
     one sequence of every run. Neighbours are similar (windows of one series, a file sorted by
     class), so such batches, and their gradients, differ less from one another than the batches of
     a plain permutation. If more than half of the steps would be padding, the sequences of a batch
-    have similar lengths instead (`LengthOrder`).
+    have similar lengths instead (`LengthOrder`). Sequences that are not in memory are read in
+    blocks (`BlockOrder`).
 
     Parameters
     ----------
@@ -127,9 +131,19 @@ class Batches:
         self.source, self.scaler, self.indices = source, scaler, indices
         self.batch_size, self.device, self.rng = batch_size, device, rng
         n = len(indices)
+        self._take: Callable[[IntArray], Taken] = partial(take, source)
+        self.order: MixedOrder | LengthOrder | BlockOrder | None = None
+        edges = None if rng is None else source.blocks  # None if the sequences are in memory
+        if edges is not None:
+            blocks, self.indices = Blocks(source, edges), np.sort(indices)
+            self.order = BlockOrder(blocks, self.indices, batch_size, steps)
+            self._take = blocks.take
+            return
         ragged = source.min_length < source.max_length
         lengths = source.lengths_of(indices) if ragged else None
-        self.order = None if rng is None else order_of(lengths, n, batch_size, steps)
+        if rng is not None:
+            self.order = order_of(lengths, n, batch_size, steps)
+            return
         self.in_order = [indices[start : start + batch_size] for start in range(0, n, batch_size)]
         if sizes is None or lengths is None or len(self.in_order) < 2:
             return
@@ -142,7 +156,7 @@ class Batches:
     @property
     def note(self) -> str:
         """How batches are made, if they have similar lengths; otherwise ""."""
-        return str(self.order) if isinstance(self.order, LengthOrder) else ""
+        return "" if self.order is None else self.order.note
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch()
@@ -166,7 +180,7 @@ class Batches:
 
     def gather(self, indices: IntArray) -> Batch:
         """Return the sequences at `indices` as one batch."""
-        values, lengths, future = take(self.source, indices)
+        values, lengths, future = self._take(indices)
         y = known = None
         if self.classes is not None:
             y = self._tensor(self.classes[indices])
@@ -201,12 +215,3 @@ class Batches:
     def _scaled(self, values: FloatArray) -> FloatArray:
         scaled = self.scaler.apply(values)
         return self.scaler.limit(scaled) if self.limited else scaled
-
-
-def take(
-    source: Source | Futures, indices: IntArray
-) -> tuple[FloatArray, IntArray, FloatArray | None]:
-    """Return values, lengths, and the future if `source` has one."""
-    if isinstance(source, Futures):
-        return source.take_with_future(indices)
-    return *source.take(indices), None

@@ -19,7 +19,7 @@ from unspool.model_file.checkpoint_file import encoded, read_checkpoint, write_c
 
 MAX_SHARE = 0.01  # of the time of a fit that is spent on writing, if the interval is a time
 
-LOGGER = logger("unspool.training")
+LOGGER = logger("unspool.training.checkpoint")
 
 
 class CheckpointFile:

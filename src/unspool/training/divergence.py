@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unspool._logging import logger
 from unspool.errors import DivergedError, UnstableTrainingWarning
 from unspool.training.plain_state import by_weight, from_weights, tensors
+
+LOGGER = logger("unspool.training")
 
 DIVERGENCE_FACTOR = (
     100.0  # a loss has diverged if it is this many times the loss of earlier weights
@@ -93,12 +96,12 @@ class DivergenceRecovery:
                 "`global_clipnorm`, or scale the data."
             )
         self._restore()
-        warnings.warn(
+        message = (
             f"The {what} became {loss:.3g} in epoch {epoch}; training continues from earlier "
-            f"weights with a learning rate of {self.optimizer.param_groups[0]['lr']:g}.",
-            UnstableTrainingWarning,
-            stacklevel=4,
+            f"weights with a learning rate of {self.optimizer.param_groups[0]['lr']:g}."
         )
+        LOGGER.warning("%s", message)
+        warnings.warn(message, UnstableTrainingWarning, stacklevel=4)
         return True
 
     def state(self) -> dict[str, Any]:

@@ -26,6 +26,12 @@ class History:
         for name, mean in means.items():
             self.series.setdefault(name, []).append(mean)
 
+    def drop_last(self) -> None:
+        """Remove the values of the last epoch, which need not have all of them."""
+        before = self.epochs - 1
+        for values in self.series.values():
+            del values[before:]
+
     @property
     def loss(self) -> list[float]:
         """Training loss of every epoch."""

@@ -1,6 +1,7 @@
 """The training loop: `train` runs epochs, `evaluate` computes means, for any model."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,7 @@ from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, Step
 from unspool.training.divergence import DivergenceRecovery
 from unspool.training.history import History
+from unspool.training.interruption import interruptible
 from unspool.training.objective import Objective, Term
 from unspool.training.plain_state import (
     StateKeeper,
@@ -39,7 +41,8 @@ def train(
 
     Each step minimises the weighted sum of the means of the objective's terms. If the loss
     diverges (see `DivergenceRecovery`), training continues from earlier weights with half the
-    learning rate, and warns.
+    learning rate, and warns. If a signal arrives (see `interruptible`), training ends after the
+    current step, and an epoch that has not ended does not count, unless it is the first.
 
     Parameters
     ----------
@@ -73,6 +76,8 @@ def train(
         If the loss depends on no weight that is trained.
     DivergedError
         If training diverges from earlier weights too.
+    KeyboardInterrupt
+        If a signal ends training, and nothing usable is left. For SIGTERM, `SystemExit`.
 
     Warns
     -----
@@ -119,49 +124,99 @@ class Training:
         self.position = 0  # number of batches of the current epoch that are done
         self.order: Any = None  # state of the generator of the batches before the current epoch
         self.stopped_by: list[str] = []  # classes of the callbacks that have stopped training
+        self.cut_short = False  # whether a signal has ended a pass over batches
+        self.in_first = False  # whether it has ended the first epoch, whose steps are kept
 
     def run(self, epochs: int) -> None:
-        """Train until the history has `epochs` epochs, or a callback stops training."""
-        for callback in self.callbacks:
-            callback.on_train_begin(self.model, epochs, len(self.batches))
-        try:
-            if self.checkpoint is not None:
-                self._resume(self.checkpoint, epochs)
-            trains = False
-            while self.history.epochs < epochs and not self.stopped_by:
-                trains = True
-                self._train_epoch(epochs)
-                self._validate()
-                self.history.add({"learning_rate": self.rate})
-                self.recovery.keep()
-                self.position = 0
-                self.stopped_by = [
-                    type(one).__name__
-                    for one in self.callbacks
-                    if one.on_epoch_end(self.model, self.history)
-                ]
-            if self.checkpoint is not None and trains:
-                self.checkpoint.write(self.state(), epochs)
-        finally:
+        """Train until the history has `epochs` epochs, or a callback or a signal stops training."""
+        with interruptible() as self.interruption:
             for callback in self.callbacks:
-                callback.on_train_end(self.model, self.history)
-        self.model.eval()
+                callback.on_train_begin(self.model, epochs, len(self.batches))
+            try:
+                with self.interruption.training():
+                    self._train_epochs(epochs)
+            finally:
+                for callback in self.callbacks:
+                    callback.on_train_end(self.model, self.history)
+            self.model.eval()
+            done = self.history.epochs
+            progress = "in the first" if self.in_first else f"after {done}"
+            self.interruption.end_stage(f"{progress} of {epochs} epochs", trained=done > 0)
 
-    def _train_epoch(self, epochs: int) -> None:
-        """Take a step for each batch that is left of the epoch, and note the means of the terms."""
+    def _train_epochs(self, epochs: int) -> None:
+        """Train the epochs that are left, and write the state in the end."""
+        if self.checkpoint is not None:
+            self._resume(self.checkpoint, epochs)
+        trains = False
+        while self.history.epochs < epochs and not self.stopped_by and not self._interrupted:
+            trains = True
+            if not (self._train_epoch(epochs) and self._validate()):
+                self._leave_epoch(epochs)
+                return
+            self.history.add({"learning_rate": self.rate})
+            self.recovery.keep()
+            self.position = 0
+            self.stopped_by = [
+                type(one).__name__
+                for one in self.callbacks
+                if one.on_epoch_end(self.model, self.history)
+            ]
+        if self.checkpoint is not None and trains:
+            self.checkpoint.write(self.state(), epochs)
+
+    @property
+    def _interrupted(self) -> bool:
+        return self.interruption.requested is not None
+
+    def _leave_epoch(self, epochs: int) -> None:
+        """Return to the end of the epoch before; keep what was trained in the first epoch."""
+        if self.checkpoint is not None:
+            self.checkpoint.write(self.state(), epochs)
+        if self.history.epochs or not self.sums.totals:
+            self.model.load_state_dict(self.recovery.last[0])
+            return
+        self.in_first = True
+        self.history.add({**self.sums.means(), "learning_rate": self.rate})
+        if self.validation is not None:
+            self.history.add({f"val_{name}": math.nan for name in self.sums.means()})
+
+    def _until_interrupted(self, batches: Iterable[Batch], count: int) -> Iterator[Batch]:
+        """Yield `count` batches, fewer if a signal arrives; note whether some were left out."""
+        self.cut_short = count > 0 and self._interrupted
+        if self.cut_short:
+            return
+        for batch in batches:
+            yield batch
+            count -= 1
+            if count > 0 and self._interrupted:
+                self.cut_short = True
+                return
+
+    def _train_epoch(self, epochs: int) -> bool:
+        """Take a step for each batch that is left of the epoch, and note the means of the terms.
+
+        Returns
+        -------
+        bool
+            Whether the epoch is whole; a signal may have ended it.
+        """
         self.model.train()
         if not self.position:
             for callback in self.callbacks:
                 callback.on_epoch_begin(self.model)
             self.sums, self.rate = RunningMeans(), self.optimizer.param_groups[0]["lr"]
             self.order = None if self.checkpoint is None else self._order()
-        for batch in self.batches.epoch(self.position) if self.position else self.batches:
+        left = self.batches.epoch(self.position) if self.position else self.batches
+        for batch in self._until_interrupted(left, len(self.batches) - self.position):
             self.position += 1
             if batch.counts:
                 self._step(batch)
             if self.checkpoint is not None and self.checkpoint.due():
                 self.checkpoint.write(self.state(), epochs)
+        if self.cut_short:
+            return False
         self.history.add(self.sums.means())
+        return True
 
     def _step(self, batch: Batch) -> None:
         """Change the weights by the gradient of the loss of a batch."""
@@ -199,17 +254,32 @@ class Training:
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
         return torch.stack(norms).norm() if norms else None
 
-    def _validate(self) -> None:
-        """Note the means of the terms of the validation data."""
-        if self.validation is None:
-            return
-        measure = partial(evaluate, self.model, self.objective, self.validation)
-        means, epoch = measure(), self.history.epochs
-        while self.recovery.diverged(
+    def _validate(self) -> bool:
+        """Note the means of the terms of the validation data.
+
+        Returns
+        -------
+        bool
+            Whether the validation is whole; otherwise the epoch is removed from the history.
+        """
+        validation, epoch = self.validation, self.history.epochs
+        if validation is None:
+            return True
+
+        def measure() -> dict[str, float]:
+            batches = self._until_interrupted(validation, len(validation))
+            return evaluate(self.model, self.objective, batches)
+
+        means = measure()
+        while not self.cut_short and self.recovery.diverged(
             "validation loss", means["loss"], epoch, lambda: measure()["loss"]
         ):
             means = measure()
+        if self.cut_short:
+            self.history.drop_last()
+            return False
         self.history.add({f"val_{name}": mean for name, mean in means.items()})
+        return True
 
     def state(self) -> dict[str, Any]:
         """Return everything that the rest of training depends on, and that `load_state` restores.
@@ -286,7 +356,7 @@ class Training:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, objective: Objective, batches: Batches) -> dict[str, float]:
+def evaluate(model: nn.Module, objective: Objective, batches: Iterable[Batch]) -> dict[str, float]:
     """Compute the means of the objective's terms over all batches, and the "loss"."""
     model.eval()
     sums = RunningMeans()

@@ -61,6 +61,8 @@ class MixedOrder:
         Maximum number of batches of an epoch. Default: no limit.
     """
 
+    note = ""  # nothing to say of these batches
+
     def __init__(self, n: int, size: int, steps: int | None = None) -> None:
         self.n, self.size, self.batches = n, size, -(-n // size)
         if steps is not None:
@@ -128,12 +130,14 @@ class LengthOrder:
         batches = [
             one.members[positions]
             for one in self.ranges
-            for positions in stratified_batches(len(one.members), one.batches, self.size, rng)
+            for positions in stratified_batches(len(one.members), one.batches, one.limit, rng)
         ]
         for number in rng.permutation(sample(np.arange(len(batches)), self.batches, rng)):
             yield batches[number]
 
-    def __str__(self) -> str:
+    @property
+    def note(self) -> str:
+        """The lengths of the sequences, and the share of padding."""
         return (
             f"sequences have {self.shortest:,} to {self.longest:,} steps; batches of similar "
             f"lengths, {self.padding:.0%} padding instead of {self.mixed_padding:.0%}"
@@ -142,20 +146,20 @@ class LengthOrder:
 
 @dataclass(frozen=True)
 class Range:
-    """Sequences of similar lengths: their positions, and the number of batches they make."""
+    """Sequences of similar lengths: their positions, and the maximum size of their batches."""
 
     members: IntArray
-    batches: int
+    limit: int
 
     @classmethod
     def of(cls, members: IntArray, longest: int, size: int) -> "Range":
-        """Return a range whose batches have at most `size` sequences of `longest` steps."""
-        return cls(members, -(-len(members) // batch_limit(longest, size)))
+        """Return a range whose batches have at most `size` sequences, and `BATCH_STEPS` steps."""
+        return cls(members, max(1, min(size, BATCH_STEPS // max(1, longest))))
 
-
-def batch_limit(longest: int, size: int) -> int:
-    """Return the maximum size of batches of similar lengths with at most `longest` steps."""
-    return max(1, min(size, BATCH_STEPS // max(1, longest)))
+    @property
+    def batches(self) -> int:
+        """Number of batches of an epoch."""
+        return -(-len(self.members) // self.limit)
 
 
 Order = MixedOrder | LengthOrder

@@ -1,16 +1,19 @@
-"""Reading Keras models of convolutions: pooling before the code, upsampling after it.
+"""Reading Keras models of convolutions: those of the encoder, the code, those of the decoder.
 
-The layers form one chain, which is read in the order in which a `ConvAutoencoder` is built: pairs
-of convolution and pooling; dense layers to the code and from it; a convolution; pairs of upsampling
-and convolution.
+The layers form one chain, which is read in the order in which a `ConvAutoencoder` is built:
+convolutions, with a pooling after some; dense layers to the code and from it; then a convolution
+and one for each convolution of the encoder, with an upsampling before it, or as many transposed
+convolutions and then a convolution. An encoder of n convolutions has a decoder of n + 1.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from unspool.blueprint.layers import sizes
+from unspool.blueprint.convolutions import Convolutions, mirrored
+from unspool.blueprint.layers import Size
 from unspool.interop.imported import ReadModel
 from unspool.interop.keras.dense import check_unmasked, only_output
 from unspool.interop.keras.dropout import both, common_rate
@@ -23,15 +26,16 @@ from unspool.interop.keras.graph import (
     check_all_read,
     refuse,
 )
-from unspool.interop.keras.reading_layers import (
-    Array,
+from unspool.interop.keras.reading_convolutions import (
     Conv,
-    Dense,
+    common_kernel,
+    fitted_in,
+    one_or_each,
     read_conv,
     read_pool,
-    read_scaling,
     read_up,
 )
+from unspool.interop.keras.reading_layers import Array, Dense, read_scaling
 from unspool.interop.keras.traversal import (
     SCALINGS,
     Head,
@@ -53,6 +57,9 @@ READERS = {
     "Reshape": ("reshape", lambda node: node),
     **dict.fromkeys(AVERAGES, ("average", lambda node: node)),
 }
+KINDS = ("convolution", "transposed convolution")
+ENDS = ("reshape", "average", "dense layer")  # the first one after the encoder
+ENLARGING = ("upsampling layer", "transposed convolution")
 
 
 class _Chain:
@@ -65,6 +72,9 @@ class _Chain:
             self.items.insert(0, (kind, node, item))
         self.input_path = traversal.input_path(wire)
         self.dropout = _rates(self.items)
+        self.activation = next(
+            (item.activation for _, _, item in self.items if isinstance(item, Conv)), "linear"
+        )
         self.last = self.items[-1][1] if self.items else wire.node
 
     def kinds(self) -> list[str]:
@@ -79,9 +89,11 @@ class _Chain:
         """Take the next layer, which must be of that kind."""
         item = self.next(kind)
         if item is None:
-            at = self.items[0][1] if self.items else self.last
+            at, place = (
+                (self.items[0][1], "at this place") if self.items else (self.last, "after it")
+            )
             raise refuse(
-                at, f"a {kind} was expected at this place, since the decoder mirrors the encoder."
+                at, f"a {kind} was expected {place}, since the decoder mirrors the encoder."
             )
         return item
 
@@ -95,7 +107,7 @@ def _rates(items: list[tuple[str, Node, Any]]) -> dict[Node, float]:
     rates, carried, upsampled = {}, 0.0, False
     for kind, node, _ in items:
         carried = 0.0 if upsampled and node.dropout else both(carried, node.dropout)
-        if kind in ("convolution", "dense layer"):
+        if kind in (*KINDS, "dense layer"):
             rates[node], carried, upsampled = carried, 0.0, False
         elif kind == "pooling layer":
             carried = 0.0
@@ -117,7 +129,7 @@ def _item(traversal: Traversal, wire: Wire) -> tuple[str, Node, Any, Wire]:
                 )
             conv = conv._replace(activation=name)
         traversal.read |= passed
-        return "convolution", before.node, conv, traversal.back(before)
+        return KINDS[conv.transposed], before.node, conv, traversal.back(before)
     dense, after = traversal.dense(wire)
     if dense is not None:
         return "dense layer", dense.node, dense, after
@@ -147,28 +159,37 @@ def read_conv_model(graph: Graph) -> ReadModel:
             chain.input_path.input.node,
             "expected an input of shape (H, W, channels) or (steps, features).",
         )
-    image, channels = (shape[:2] if len(shape) == 3 else (shape[0], 1)), shape[-1]
-    encoder, pool = _encoder(chain)
-    pooled = sizes(image, (pool, pool if len(shape) == 3 else 1), len(encoder))
-    first_map = (*pooled[-1][: len(shape) - 1], len(encoder[-1].bias))
+    image, channels = len(shape) == 3, shape[-1]
+    layers, pools = _encoder(chain)
+    sizes = Convolutions(
+        (shape[0], shape[1] if image else 1),
+        tuple(len(layer.bias) for layer in layers),
+        tuple(layer.kernel for layer in layers),
+        tuple(layer.stride for layer in layers),
+        tuple(pools),
+    )
+    first_map = (*sizes.sizes[-1][: len(shape) - 1], sizes.filters[-1])
     average = chain.next("average")
     bottleneck = [] if average is None else [_average(average, first_map)]
     bottleneck += _bottleneck(chain, first_map)
+    written = _decoder(chain, sizes, channels, image=image) if chain.items else []
+    encoder, decoder, kernels = _with_kernels(layers, written, sizes, image=image)
     model = ReadModel(
         "ConvAutoencoder",
-        _parameters(encoder, pool),
+        _parameters(encoder, pools, kernels, decoder),
         {
             "part": "encoder",
             "n_features": channels,
             "n_features_in": channels,
             "table": False,
-            "max_length": math.prod(image),
-            "axes": shape if len(shape) == 3 else None,
+            "max_length": math.prod(sizes.shape),
+            "axes": shape if image else None,
         },
         _weights("encoder.", encoder),
         None if chain.input_path.scaling is None else read_scaling(chain.input_path.scaling.node),
+        notes=_notes([*layers, *written], [*encoder, *decoder]),
     )
-    if not chain.items:
+    if not decoder:
         if output_scaling is not None:
             raise refuse(output_scaling.node, "a code must not be scaled.")
         if bottleneck and bottleneck[-1].activation == "softmax":
@@ -177,10 +198,8 @@ def read_conv_model(graph: Graph) -> ReadModel:
             return with_classes(model, Head(bottleneck[len(averages) :], None, None, output))
         if len(output.shape) != 1:
             raise refuse(output.node, "a code must be a vector; add a Flatten after it.")
-    _add_bottleneck(model, bottleneck, math.prod(first_map), decodes=bool(chain.items))
-    if chain.items:
-        decoder = _decoder(chain, pool, [size[: len(shape) - 1] for size in pooled])
-        _check_mirror(encoder, decoder, channels)
+    _add_bottleneck(model, bottleneck, math.prod(first_map), decodes=bool(decoder))
+    if decoder:
         inner = [*encoder, *decoder[:-1], *bottleneck[1:]]
         common_activation(inner, "layers before the last", "relu")
         decoder[-1] = _in_scaled_units(chain, decoder[-1], output_scaling)
@@ -196,33 +215,45 @@ def read_conv_model(graph: Graph) -> ReadModel:
     return model
 
 
-def _encoder(chain: _Chain) -> tuple[list[Conv], int]:
-    """Read the convolutions of the encoder, and the size of its pooling."""
-    kinds, layers, pools = chain.kinds(), [], set()
-    if "pooling layer" in kinds:
-        while chain.kinds()[:2] == ["convolution", "pooling layer"]:
-            layers.append(chain.next("convolution"))
-            pools.add(chain.next("pooling layer"))
-    else:
-        ends = [
-            kinds.index(kind) for kind in ("reshape", "average", "dense layer") if kind in kinds
-        ]
-        count = min(ends) if ends else (len(kinds) - 1) // 2
-        layers = [chain.expect("convolution") for _ in range(count)]
-        pools.add((1,))
-    if not layers:
+def _encoder(chain: _Chain) -> tuple[list[Conv], list[Size]]:
+    """Read the convolutions of the encoder, and the pooling after each of them."""
+    layers: list[Conv] = []
+    pools: list[Size] = []
+    count = _length_of_encoder(chain.kinds())
+    while len(layers) < count and chain.kinds()[:1] == ["convolution"]:
+        layers.append(chain.next("convolution"))
+        node = chain.items[0][1] if chain.items else chain.last
+        pool = chain.next("pooling layer") or (1, 1)
+        if len({*pool}) > 1:
+            raise refuse(node, f"its `pool_size` is {pool}; its windows must be square.")
+        pools.append((pool[0], pool[1] if len(pool) > 1 else 1))
+    if len(layers) < max(1, count):
+        at = chain.items[0][1] if chain.items else chain.last
         raise refuse(
-            chain.last,
-            "the model must start with a convolution, each followed by a pooling layer if any is.",
+            at,
+            "the model must start with a convolution; the encoder consists of convolutions, each "
+            "of which may have a stride or be followed by one pooling layer.",
         )
-    if len(pools) != 1 or len(set(next(iter(pools)))) != 1:
-        raise refuse(layers[-1].node, "all pooling layers must have the same size, and be square.")
-    kernels = {layer.weight.shape[2:] for layer in layers}
-    height, width = next(iter(kernels))
-    square = height == width if layers[0].node.kind == "Conv2D" else width == 1
-    if len(kernels) > 1 or not square:
-        raise refuse(layers[-1].node, "all kernels must have the same size, and be square.")
-    return layers, next(iter(pools))[0]
+    for layer in layers:
+        if layer.node.kind == "Conv2D" and len({*layer.stride}) > 1:
+            raise refuse(layer.node, f"its `strides` is {layer.stride}; both must be the same.")
+    return layers, pools
+
+
+def _length_of_encoder(kinds: list[str]) -> int:
+    """Return the number of convolutions of the encoder, from the kinds of all layers.
+
+    They precede the code. Without layers for it, a decoder has one convolution more than the
+    encoder, unless its first one is missing, see `_decoder`.
+    """
+    codes = [kinds.index(kind) for kind in ENDS if kind in kinds]
+    enlarging = [kinds.index(kind) for kind in ENLARGING if kind in kinds]
+    total = len([kind for kind in kinds if kind in KINDS])
+    if codes:
+        return kinds[: min(codes)].count("convolution")
+    if total % 2 and (enlarging or kinds[-1] != "pooling layer") and total > 1:
+        return (total - 1) // 2
+    return kinds[: min(enlarging)].count("convolution") if enlarging else total
 
 
 def _bottleneck(chain: _Chain, first_map: tuple[int, ...]) -> list[Dense]:
@@ -273,47 +304,122 @@ def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, dec
         model.weights |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
 
 
-def _decoder(chain: _Chain, pool: int, shapes: list[tuple[int, ...]]) -> list[Conv]:
-    """Read the convolutions of the decoder.
+def _decoder(chain: _Chain, encoder: Convolutions, channels: int, *, image: bool) -> list[Conv]:
+    """Read the convolutions of the decoder, which mirrors the encoder.
 
-    Upsampling mirrors pooling; surplus rows and columns at the end are cropped.
+    A convolution that changes neither size nor number of channels may be missing; one that returns
+    what it reads takes its place.
     """
-    layers = [chain.expect("convolution")]
-    for small, large in zip(shapes[:0:-1], shapes[-2::-1], strict=True):
-        if pool > 1 and set(chain.expect("upsampling layer")) != {pool}:
-            raise refuse(
-                layers[-1].node,
-                f"the upsampling after it must have the size {pool}, like the pooling.",
-            )
-        layers.append(chain.expect("convolution"))
-        surplus = [[0, pool * a - b] for a, b in zip(small, large, strict=True)]
+    transposed = KINDS[1] in chain.kinds()
+    expected = mirrored(encoder, channels, transposed=transposed)
+    axes, size, layers = 1 + image, encoder.sizes[-1], []
+    for layer in expected:
+        if layer.transposed:
+            conv = chain.expect(KINDS[1])
+            if conv.stride != layer.up:
+                raise refuse(
+                    conv.node,
+                    f"its `strides` is {conv.stride[:axes]}, but to mirror the encoder it must be "
+                    f"{layer.up[:axes]}.",
+                )
+        elif layer.up == (1, 1) and chain.kinds()[:1] in (["upsampling layer"], [KINDS[1]]):
+            conv = _identity(chain, layer.outputs)
+        else:
+            if layer.up != (1, 1):
+                node = chain.items[0][1] if chain.items else chain.last
+                up = chain.expect("upsampling layer")
+                if tuple(up) != layer.up[:axes]:
+                    raise refuse(
+                        node,
+                        f"its `size` is {tuple(up)}, but to mirror the encoder it must be "
+                        f"{layer.up[:axes]}.",
+                    )
+            conv = chain.expect("convolution")
+            if conv.stride != (1, 1):
+                raise refuse(conv.node, "a convolution of a decoder must not have strides.")
+        surplus = [[0, layer.up[axis] * size[axis] - layer.size[axis]] for axis in range(axes)]
         if any(end for _, end in surplus):
-            crop = chain.expect("cropping layer")
-            cropping = crop.config["cropping"]
-            cropping = [cropping] if isinstance(cropping[0], int) else cropping
-            if [list(axis) for axis in cropping] != surplus:
-                raise refuse(crop, f"its `cropping` must be {surplus}, to undo the pooling.")
+            _check_cropping(chain.expect("cropping layer"), surplus)
+        layers.append(conv)
+        size = layer.size
     if chain.items:
         raise refuse(
             chain.items[0][1], "no layer was expected after the decoder, which mirrors the encoder."
         )
+    widths = [len(conv.bias) for conv in layers]
+    wanted = [layer.outputs for layer in expected]
+    if widths != wanted:
+        raise refuse(
+            layers[-1].node,
+            f"the decoder's convolutions have {', '.join(map(str, widths))} filters; to mirror the "
+            f"encoder, they must have {', '.join(map(str, wanted))}.",
+        )
     return layers
 
 
-def _check_mirror(encoder: list[Conv], decoder: list[Conv], channels: int) -> None:
-    """Check that the decoder has the filters of the encoder in reverse, and its kernels."""
-    widths = [len(layer.bias) for layer in encoder]
-    got = [len(layer.bias) for layer in decoder]
-    mirrored = [*reversed(widths), channels]
-    if got != mirrored:
+def _check_cropping(node: Node, surplus: list[list[int]]) -> None:
+    """Check that a cropping layer removes the surplus rows and columns."""
+    cropping = node.config["cropping"]
+    cropping = [cropping] if isinstance(cropping[0], int) else cropping
+    if [list(axis) for axis in cropping] != surplus:
+        raise refuse(node, f"its `cropping` must be {surplus}, to undo the pooling.")
+
+
+def _identity(chain: _Chain, channels: int) -> Conv:
+    """Return a convolution that returns what it reads, the outputs of the layer before it.
+
+    It has the activation of the encoder, which must not change these outputs a second time.
+    """
+    node = chain.items[0][1]
+    if chain.activation not in ("relu", "linear"):
         raise refuse(
-            decoder[-1].node,
-            f"the decoder's convolutions have {', '.join(map(str, got))} filters; to mirror the "
-            f"encoder, they must have {', '.join(map(str, mirrored))}.",
+            node,
+            f"a convolution with {channels} filters and {chain.activation} was expected before it.",
         )
-    for layer in decoder:
-        if layer.weight.shape[2:] != encoder[0].weight.shape[2:]:
-            raise refuse(layer.node, "its kernel must have the size of the encoder's kernels.")
+    same = replace(node)
+    chain.dropout[same] = 0.0
+    weight = np.eye(channels, dtype=np.float32)[:, :, None, None]
+    return Conv(same, weight, np.zeros(channels, np.float32), chain.activation, added=True)
+
+
+def _with_kernels(
+    encoder: list[Conv], decoder: list[Conv], sizes: Convolutions, *, image: bool
+) -> tuple[list[Conv], list[Conv], list[int]]:
+    """Return encoder and decoder with the same kernels in layers that mirror each other."""
+    count = len(encoder)
+    back = range(count)[::-1]
+    transposed = any(conv.transposed for conv in decoder)
+    owners = [*back, 0] if transposed else [count - 1, *back]
+    pairs = list(zip(owners, decoder, strict=False)) if decoder else []
+    sides, fitted = [], []
+    for place, (conv, size) in enumerate(zip(encoder, sizes.sizes, strict=False)):
+        others = [(other, size) for owner, other in pairs if owner == place]
+        sides.append(common_kernel([(conv, size), *others], image=image))
+        fitted.append(fitted_in(conv, sides[-1], size, image=image))
+    mirrored = [fitted_in(conv, sides[owner], (1, 1), image=image) for owner, conv in pairs]
+    return fitted, mirrored, sides
+
+
+def _notes(layers: list[Conv], imported: list[Conv]) -> list[str]:
+    """Return what differs from Keras."""
+    notes = []
+    for layer, other in zip(layers, imported, strict=True):
+        if layer.added:
+            notes.append(
+                f"a convolution that returns what it reads was added before {layer.node}; `fit` "
+                "trains it too."
+            )
+        elif layer.kernel != other.kernel:
+            notes.append(
+                f"the kernel of {layer.node} has the size {_sides(layer)}, and that of the "
+                f"imported layer {_sides(other)}, with zeros around it; `fit` trains these too."
+            )
+    return notes
+
+
+def _sides(layer: Conv) -> str:
+    height, width = layer.kernel
+    return f"{height}" if layer.node.kind.startswith("Conv1D") else f"{height} × {width}"
 
 
 def _in_scaled_units(chain: _Chain, last: Conv, output_scaling: Wire | None) -> Conv:
@@ -325,11 +431,16 @@ def _in_scaled_units(chain: _Chain, last: Conv, output_scaling: Wire | None) -> 
     return last._replace(weight=layer.weight.reshape(last.weight.shape), bias=layer.bias)
 
 
-def _parameters(encoder: list[Conv], pool: int) -> dict[str, Any]:
+def _parameters(
+    encoder: list[Conv], pools: list[Size], kernels: list[int], decoder: list[Conv]
+) -> dict[str, Any]:
+    transposed = any(conv.transposed for conv in decoder)
     return {
         "filters": tuple(len(layer.bias) for layer in encoder),
-        "kernel_size": encoder[0].weight.shape[2],
-        "pool_size": pool,
+        "kernel_size": one_or_each(kernels),
+        "strides": one_or_each([layer.stride[0] for layer in encoder]),
+        "pool_size": one_or_each([size for size, _ in pools]),
+        "upsampling": "transposed" if transposed else "nearest",
         "activation": common_activation(encoder, "convolutions of the encoder", "relu"),
     }
 

@@ -40,7 +40,8 @@ RECURRENT = ("LSTM", "GRU", "Bidirectional")
 AVERAGES, MAXIMA = (
     tuple(f"Global{name}Pooling{n}D" for n in (1, 2)) for name in ("Average", "Max")
 )
-CONVOLUTIONS = ("Conv1D", "Conv2D")
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose")
+CONVOLUTIONS = ("Conv1D", "Conv2D", *TRANSPOSED)
 ELEMENTWISE = ("Activation", "ReLU", "ELU", "Softmax")
 
 Key = tuple[Any, int, int]  # operation, index of the call, index of the output

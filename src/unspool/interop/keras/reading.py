@@ -36,8 +36,9 @@ def from_keras(
 ) -> "Estimator":
     """Import a Keras model as a fitted estimator that computes the same outputs.
 
-    The model must consist of an encoder of LSTM or GRU layers, of dense layers, or of convolutions
-    with max pooling; its code; and a decoder for each output, with the layouts of the estimators.
+    The model must consist of an encoder of LSTM or GRU layers, with or without convolutions before
+    them, of dense layers, or of convolutions with strides or max pooling; its code; and a decoder
+    for each output, with the layouts of the estimators.
     Layers may be nested in models, wrapped in `TimeDistributed` or `Bidirectional`, and without
     bias. Layers that are linear maps at prediction, such as `BatchNormalization`, become part of
     the weights of a neighbouring layer. A layer or an option that unspool does not have is refused
@@ -93,7 +94,9 @@ def from_keras(
     A `BatchNormalization` and the merge modes "sum" and "ave" of `Bidirectional` are written into
     the weights of a neighbouring layer, and a unit with `LeakyReLU` into two ReLU units. `fit` then
     trains an architecture without these layers, and the code may be that before the
-    `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code.
+    `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code. Kernels
+    of a size that `ConvAutoencoder` does not have at their place get zeros around them, and a
+    convolution that is missing before the first upsampling is added.
 
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers

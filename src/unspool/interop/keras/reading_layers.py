@@ -69,15 +69,6 @@ class Recurrent(NamedTuple):
         return units
 
 
-class Conv(NamedTuple):
-    """A convolution: weight (outputs, inputs, height, width), bias (outputs,)."""
-
-    node: Node
-    weight: Array
-    bias: Array
-    activation: str
-
-
 def activation_of(node: Node) -> str:
     """Return the activation of a layer, or the activation that an activation layer applies."""
     config, name = node.config, ""
@@ -229,65 +220,6 @@ def _read_direction(node: Node, layer: Any) -> DirectionWeights:
         kernel = mapped.astype(np.float32)
         bias = np.concatenate([shifted, bias[gates:]]).astype(np.float32)
     return DirectionWeights(kernel, recurrent, bias)
-
-
-def read_conv(node: Node) -> Conv:
-    """Read a `Conv1D` or `Conv2D` layer; a Conv1D becomes a convolution of images of width 1."""
-    config = node.config
-    wanted: Mapping[str, Any] = {
-        "strides": 1,
-        "dilation_rate": 1,
-        "groups": 1,
-        "padding": "same",
-        "data_format": "channels_last",
-    }
-    _check_arguments(node, wanted)
-    kernel, *bias = (np.asarray(one, np.float32) for one in node.layer.get_weights())
-    if kernel.ndim == 3:
-        kernel = kernel[:, None]
-    weight = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-    shift = bias[0] if config["use_bias"] else np.zeros(len(weight), np.float32)
-    if node.before is not None:
-        weight = node.before.before_channels(weight)
-    if node.after is not None:
-        weight, shift = node.after.after(weight, shift)
-    name = node.activation or activation_of(node)
-    return Conv(node, weight.astype(np.float32), shift.astype(np.float32), name)
-
-
-def read_pool(node: Node) -> tuple[int, ...]:
-    """Read the size of a `MaxPooling` layer whose windows do not overlap."""
-    size = tuple(np.atleast_1d(node.config["pool_size"]).tolist())
-    _check_arguments(node, {"strides": list(size), "data_format": "channels_last"})
-    for pixels, pooled in zip(node.inputs[0].shape, size, strict=False):
-        missing = -(pixels or 0) % pooled
-        if missing and (node.config["padding"] != "same" or missing > 1):
-            raise refuse(
-                node,
-                f"its input of {pixels} is not a multiple of its pool size {pooled}, and Keras and "
-                "unspool treat the surplus pixels differently; use a multiple as the input size.",
-            )
-    return size
-
-
-def read_up(node: Node) -> tuple[int, ...]:
-    """Read the size of an `UpSampling` layer that repeats pixels."""
-    config = node.config
-    wanted = {"data_format": "channels_last", "interpolation": "nearest"}
-    _check_arguments(node, {name: value for name, value in wanted.items() if name in config})
-    return tuple(np.atleast_1d(config["size"]).tolist())
-
-
-def _check_arguments(node: Node, wanted: Mapping[str, Any]) -> None:
-    """Refuse a layer that has another value for one of these arguments."""
-    for name, value in wanted.items():
-        got = node.config[name]
-        if isinstance(got, (list, tuple)):
-            fits = list(got) == (value if isinstance(value, list) else [value] * len(got))
-        else:
-            fits = got == (value[0] if isinstance(value, list) else value)
-        if not fits:
-            raise refuse(node, f"its `{name}` is {got!r}; only {value!r} is supported.")
 
 
 def read_scaling(node: Node) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -17,6 +17,7 @@ from unspool.interop.keras.recurrent_parameters import (
     build_classifier,
     build_model,
 )
+from unspool.interop.keras.step_convolutions import before_convolutions, read_step_convolutions
 from unspool.interop.keras.traversal import (
     POOLED,
     SCALINGS,
@@ -137,7 +138,7 @@ def _branch(traversal: Traversal, output: Wire, second_input: str, forecast: boo
         name = "reshape" if layers[-1].sequences else "flat"
         steps, dropout = source.shape[0], source.node.dropout
         return Branch(name, (code,), layers, head, steps, pieces=steps, code_dropout=dropout)
-    if source.kind not in (*SCALINGS, "InputLayer", "Masking"):
+    if before_convolutions(source).kind not in (*SCALINGS, "InputLayer", "Masking"):
         raise refuse(
             source.node,
             "it is the input of a recurrent layer; an encoder must read a model input, and a "
@@ -301,10 +302,11 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             projection.node,
             "the dense layer before a code that is the initial state of a decoder must be linear.",
         )
+    convolutions, source = read_step_convolutions(traversal, source)
     input_path = traversal.input_path(source)
     if len(input_path.input.shape) != 2:
         raise refuse(input_path.input.node, "expected an input of shape (steps, features).")
-    encoder = Encoder(layers, projection, input_path, pooling)
+    encoder = Encoder(layers, projection, input_path, pooling, convolutions)
     width = encoder.width
     if projection is not None and projection.width == width:
         raise refuse(

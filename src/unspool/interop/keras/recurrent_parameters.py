@@ -1,6 +1,6 @@
 """Conversion of the recurrent and dense layers of a Keras model to parameters and weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from unspool._types import Directions, PoolingName
@@ -9,6 +9,7 @@ from unspool.interop.imported import ReadModel, Scaling
 from unspool.interop.keras.dropout import common_rate
 from unspool.interop.keras.graph import Node, Wire, refuse
 from unspool.interop.keras.reading_layers import Array, Dense, Recurrent, read_scaling
+from unspool.interop.keras.step_convolutions import StepConv, parameters_of, weights_of
 from unspool.interop.keras.traversal import (
     Head,
     InputPath,
@@ -65,12 +66,13 @@ class Branch:
 
 @dataclass
 class Encoder:
-    """The LSTM or GRU layers of an encoder, and the linear layer after them, if any."""
+    """The LSTM or GRU layers of an encoder, and the layers before and after them, if any."""
 
     layers: list[Recurrent]
     projection: Dense | None
     input_path: InputPath
     pooling: PoolingName = "last"
+    convolutions: list[StepConv] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -182,6 +184,7 @@ def _encoder_parameters(encoder: Encoder, branches: list[Branch]) -> dict[str, A
         "bidirectional": _directions(encoder, branches),
         "code_activation": encoder.projection.activation if encoder.projection else "linear",
         "patch_size": 1,
+        **parameters_of(encoder.convolutions),
         "pooling": encoder.pooling,
         "n_kernels": 0,
         "input_dropout": 0.0,
@@ -380,7 +383,7 @@ def _scaling_of(head: Head) -> Scaling | None:
 
 def encoder_weights(encoder: Encoder) -> dict[str, Array]:
     """Return the weights of the encoder by their names in the module."""
-    weights = {}
+    weights = weights_of(encoder.convolutions)
     for depth, layer in enumerate(encoder.layers):
         for direction, part in enumerate(layer.directions):
             prefix = f"encoder.lstm.layers.{depth}.{direction}."

@@ -45,8 +45,8 @@ def to_keras(
                                          (B, H, W, channels).
     ``mask``     (B, T), bool            LSTM models only: True at real steps, False in the padding.
                                          None means that all steps are real; models with pooled
-                                         states (the default), random kernels or `reverse_target`
-                                         require it.
+                                         states (the default), random kernels, convolutions in
+                                         front of the LSTM or `reverse_target` require it.
     ``reversed`` (B, T, F)               Decoders that read the reversed input only: each sequence
                                          reversed within its length.
     ============ ======================= =========================================================
@@ -148,9 +148,12 @@ def to_keras(
     image = len(inputs[0].shape) == 4
     decoders = plan.decoders.values()
     if isinstance(plan.encoder, LSTMEncoder):
-        pools = plan.encoder.statistics != ("last",) or plan.encoder.kernels is not None
-        required = pools or any(
-            isinstance(one, LSTMDecoder) and one.reverse_target for one in decoders
+        encoder = plan.encoder
+        pools = encoder.statistics != ("last",) or encoder.kernels is not None
+        required = (
+            pools
+            or encoder.convolutions is not None
+            or any(isinstance(one, LSTMDecoder) and one.reverse_target for one in decoders)
         )
         mask = keras.Input(inputs[0].shape[1:2], dtype="bool", name="mask", optional=not required)
         inputs.append(mask)

@@ -19,10 +19,12 @@ from unspool.blueprint import (
     Layers,
     LSTMDecoder,
     LSTMEncoder,
+    StepConvolutions,
 )
 from unspool.blueprint.activations import Activation
 from unspool.blueprint.cells import CellKind
-from unspool.blueprint.layers import VARIANCE_FLOOR, Size, sizes
+from unspool.blueprint.convolutions import shrunk
+from unspool.blueprint.layers import VARIANCE_FLOOR, Size
 from unspool.blueprint.parts import code_activation, projects
 from unspool.data.scaling import Scaler
 from unspool.errors import InputError
@@ -114,7 +116,9 @@ class LayerWriter:
         states: list[list[Any]] = []
         if isinstance(part, LSTMEncoder):
             _refuse_patches(part)
-            pools, sequences = part.statistics != ("last",), x
+            pools, sequences, of_steps = part.statistics != ("last",), x, mask
+            if part.convolutions is not None:
+                x, mask = self._step_convolutions(part.convolutions, x, mask)
             x, states = self._stack(
                 "encoder.lstm.",
                 part.lstm,
@@ -125,7 +129,7 @@ class LayerWriter:
             )
             features = self._pooled(part, x, states[-1], mask) if pools else [x]
             if part.kernels is not None:
-                features += self._kernel_means(part.kernels, sequences, mask)
+                features += self._kernel_means(part.kernels, sequences, of_steps)
             x = self.layers.Concatenate()(features) if len(features) > 1 else features[0]
             if part.whole_state:
                 count = len(part.lstm.kind.states)
@@ -142,6 +146,26 @@ class LayerWriter:
         x = self.dense("encoder.projection", x) if projects(part) else x
         activation = code_activation(part)
         return (x if activation == "linear" else self.layers.Activation(activation)(x)), states
+
+    def _step_convolutions(self, part: StepConvolutions, x: Any, mask: Any) -> tuple[Any, Any]:
+        """Return the outputs of convolutions in front of an LSTM, and their mask."""
+        ops = self.keras.ops
+        for depth, (filters, kernel, size) in enumerate(
+            zip(part.filters, part.kernels, part.pools, strict=True)
+        ):
+            x = ops.where(ops.expand_dims(mask, -1), x, 0.0)
+            name, activation = f"encoder.convolutions.{depth}", part.activation
+            layer = self.layers.Conv1D(filters, kernel, padding=part.padding, activation=activation)
+            weight = self.weights[f"{name}.weight"].transpose(2, 1, 0)
+            x = self._with(layer, [weight, self.weights[f"{name}.bias"]], x)
+            mask = mask[:, part.surplus(depth) :]
+            if size > 1:
+                x = ops.where(ops.expand_dims(mask, -1), x, LOWEST)
+                edges = [(0, 0), (0, part.rounding(depth)), (0, 0)]
+                x = ops.pad(x, edges, mode="constant", constant_values=LOWEST)
+                x = self.layers.MaxPooling1D(size)(x)
+                mask = mask[:, size - 1 - part.rounding(depth) :: size]
+        return ops.where(ops.expand_dims(mask, -1), x, 0.0), mask
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
         """Return statistics (N, S) of states (N, T, S) over real steps, one by one."""
@@ -191,22 +215,29 @@ class LayerWriter:
 
     def _convolutions(self, part: ConvEncoder, x: Any) -> Any:
         """Make a convolutional encoder, whose last map is flattened."""
-        image = len(x.shape) == 4
-        for depth, shape in enumerate(sizes(part.shape, part.pool, len(part.filters))[:-1]):
-            name = f"encoder.convolutions.{depth}"
-            x = self._convolution(name, x, part.activation)
-            x = self._pool(x, shape, part.pool, image=image)
+        image, layers = len(x.shape) == 4, part.layers
+        for depth, stride in enumerate(layers.strides):
+            x = self._convolution(f"encoder.convolutions.{depth}", x, part.activation, stride)
+            pooled = shrunk(layers.sizes[depth], stride)
+            x = self._pool(x, pooled, layers.pools[depth], image=image)
         return self.layers.Flatten()(x)
 
-    def _convolution(self, name: str, x: Any, activation: str) -> Any:
+    def _convolution(
+        self,
+        name: str,
+        x: Any,
+        activation: str,
+        stride: Size = (1, 1),
+        *,
+        transposed: bool = False,
+    ) -> Any:
         """Make a convolution of images, or of sequences."""
-        weight = self.weights[f"{name}.weight"]
-        kernel = weight.transpose(2, 3, 1, 0)
-        make = self.layers.Conv2D
-        if len(x.shape) == 3:
-            kernel, make = kernel[:, 0], self.layers.Conv1D
-        size = kernel.shape[:-2]
-        layer = make(len(weight), size, padding="same", activation=activation)
+        weight, axes = self.weights[f"{name}.weight"], len(x.shape) - 2
+        kernel = weight.transpose(2, 3, 0, 1) if transposed else weight.transpose(2, 3, 1, 0)
+        kernel = kernel if axes == 2 else kernel[:, 0]
+        make = getattr(self.layers, f"Conv{axes}D{'Transpose' if transposed else ''}")
+        size, strides = kernel.shape[:axes], stride[:axes]
+        layer = make(len(weight), size, strides, padding="same", activation=activation)
         return self._with(layer, [kernel, self.weights[f"{name}.bias"]], x)
 
     def _pool(self, x: Any, shape: Size, pool: Size, *, image: bool) -> Any:
@@ -232,20 +263,21 @@ class LayerWriter:
             code = self.dense(f"{prefix}start", code, part.activation)
         *shape, filters = part.map_shape
         x = self.layers.Reshape((*shape[:axes], filters))(code)
-        larger = sizes(part.shape, part.pool, len(part.filters))[-2::-1]
         upsample = self.layers.UpSampling2D if image else self.layers.UpSampling1D
         crop = self.layers.Cropping2D if image else self.layers.Cropping1D
-        for depth in range(len(larger) + 1):
-            if depth and part.pool != (1, 1):
-                x = upsample(part.pool if image else part.pool[0])(x)
-            last = depth == len(larger)
-            activation = part.output_activation if last else part.activation
+        *_, last = layers = part.convolutions
+        for depth, layer in enumerate(layers):
+            if layer.up != (1, 1) and not layer.transposed:
+                x = upsample(layer.up if image else layer.up[0])(x)
+            activation = part.output_activation if layer is last else part.activation
             name = activation if isinstance(activation, str) else "linear"
-            x = self._convolution(f"{prefix}convolutions.{depth}", x, name)
+            stride = layer.up if layer.transposed else (1, 1)
+            stem = f"{prefix}convolutions.{depth}"
+            x = self._convolution(stem, x, name, stride, transposed=layer.transposed)
             if not isinstance(activation, str):
                 x = self.activate(activation, x)
-            surplus = [a - b for a, b in zip(x.shape[1:-1], larger[depth - 1], strict=False)]
-            if depth and any(surplus):
+            surplus = [a - b for a, b in zip(x.shape[1:-1], layer.size, strict=False)]
+            if any(surplus):
                 cropping = tuple((0, count) for count in surplus)
                 x = crop(cropping if image else cropping[0])(x)
         return x

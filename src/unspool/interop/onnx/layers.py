@@ -107,7 +107,7 @@ def read(g: Graph, scaler: Scaler, known: Sequence[int] = ()) -> Batch:
         future = _scaled(g, scaler.select(known), g.op("Pad", "future", pads), "known")
         if scaler.clip is not None:
             future = g.op("Clip", future, g.real(-scaler.clip), g.real(scaler.clip))
-    real = _real(g, lengths, time)
+    real = real_steps(g, lengths, time)
     at_least_one = g.op("Max", lengths, g.ints(1))
     return Batch(
         # Where instead of Mul, since the padding may contain NaN.
@@ -141,7 +141,7 @@ def in_patches(g: Graph, batch: Batch, size: int) -> Batch:
     if size == 1:
         return batch
     lengths, time = (_patches_of(g, each, size) for each in (batch.lengths, batch.time))
-    real = g.op("And", _real(g, lengths, time), g.op("Unsqueeze", batch.has_steps, g.ints(2)))
+    real = g.op("And", real_steps(g, lengths, time), g.op("Unsqueeze", batch.has_steps, g.ints(2)))
     return batch._replace(
         x=patched(g, batch.x, batch.time, size),
         lengths=lengths,
@@ -167,7 +167,7 @@ def _patches_of(g: Graph, steps: str, size: int) -> str:
     return g.op("Div", g.op("Add", steps, g.ints(size - 1)), g.ints(size))
 
 
-def _real(g: Graph, lengths: str, time: str) -> str:
+def real_steps(g: Graph, lengths: str, time: str) -> str:
     """Return a mask (B, T, 1) that is True at real steps."""
     steps = g.op("Range", g.constant(0, np.int64), scalar(g, time), g.constant(1, np.int64))
     real = g.op("Less", steps, g.op("Unsqueeze", lengths, g.ints(1)))

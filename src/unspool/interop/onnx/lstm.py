@@ -24,6 +24,7 @@ from unspool.interop.onnx.layers import (
 )
 from unspool.interop.onnx.missing import fill_of, filled, marked
 from unspool.interop.onnx.skip import normalized
+from unspool.interop.onnx.step_convolutions import step_convolutions
 
 States = list[tuple[str, ...]]  # h and c (of a GRU only h) of every layer
 
@@ -39,7 +40,11 @@ def lstm_features(g: Graph, part: LSTMEncoder, weights: Weights, batch: Batch) -
     read = normalized(g, batch, part.normalization, fill)
     if fill and part.normalization != "none":
         fill = g.real(0)
-    batch = in_patches(g, batch._replace(x=marked(g, read, fill)), part.patch_size)
+    batch = batch._replace(x=marked(g, read, fill))
+    if part.convolutions is not None:
+        batch = step_convolutions(g, part.convolutions, weights, batch)
+    else:
+        batch = in_patches(g, batch, part.patch_size)
     x = g.transpose(batch.x, 1, 0, 2)
     states, finals = layers(g, part.lstm, weights, "encoder.lstm.", x, batch.lengths32)
     # An empty sequence was run for one step, but its state must be the initial one.

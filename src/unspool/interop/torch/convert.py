@@ -16,7 +16,7 @@ from torch import fx
 
 from unspool import _checks
 from unspool._types import Part, names
-from unspool.blueprint import Kernels, Layers, LSTMDecoder, LSTMEncoder
+from unspool.blueprint import ConvDecoder, Kernels, Layers, LSTMDecoder, LSTMEncoder
 from unspool.interop.torch.layers import SATURATED
 from unspool.interop.torch.modules import TraceableModel, TraceableModelWithFuture
 from unspool.lstm.backends.torch_lstm import gru_parameters
@@ -106,6 +106,7 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
       ``weight_ih_l0`` has one more column, which keeps c constant in the padding;
     - ``encoder.layers.{2i}.weight``, ``.bias``: dense layer i;
     - ``encoder.convolutions.{i}.weight`` (filters, channels, height, width), ``.bias``;
+    - ``encoder.convolutions.{i}.weight`` (filters, channels, k), ``.bias``: in front of an LSTM;
     - ``encoder.kernels.{i}.weight`` (kernels, F, 9), ``.bias``: random kernels of dilation i, which
       are not trained;
     - ``encoder.projection.weight``, ``.bias``: from features to the code;
@@ -114,7 +115,8 @@ def to_torch(model: Contents | Fitted, *, part: Part = "model") -> fx.GraphModul
       column of zeros;
     - ``decoders.{name}.start.weight``, ``.bias``: from the code to a state or a map;
     - ``decoders.{name}.head.{2i}.weight``, ``.bias``: dense layers applied to every step;
-    - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``;
+    - ``decoders.{name}.convolutions.{i}.weight``, ``.bias``; the weight of a transposed convolution
+      is (channels, filters, height, width);
     - ``encoder.fill`` (F,), ``skip.fill`` (F_out,): what replaces missing values (NaN), in scaled
       units, if the model was trained with ``missing="mask"``. Its first layers read an indicator
       for each feature after the F values of a step;
@@ -207,6 +209,11 @@ def _state(contents: Contents) -> Iterator[Entry]:
         if isinstance(decoder, LSTMDecoder):
             prefixes.append(f"decoders.{name}.lstm.")
             yield from _lstm(prefixes[-1], decoder.lstm, weights)
+        elif isinstance(decoder, ConvDecoder):
+            for place, layer in enumerate(decoder.convolutions):
+                if layer.transposed:
+                    prefixes.append(f"decoders.{name}.convolutions.{place}.weight")
+                    yield prefixes[-1], weights[prefixes[-1]].swapaxes(0, 1)
     yield from ((n, w) for n, w in weights.items() if not n.startswith(tuple(prefixes)))
 
 

@@ -7,13 +7,14 @@ be unpickled, and they are slower in PyTorch.
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from unspool import blueprint as plan
+from unspool.blueprint.convolutions import crop_before, padding
 from unspool.blueprint.layers import (
     PERIOD,
     VARIANCE_FLOOR,
@@ -181,18 +182,51 @@ def head(part: plan.Head) -> nn.Sequential:
     )
 
 
-def convolutions(channels: list[int], kernel: Size) -> nn.ModuleList:
-    """Make one convolution for each pair of neighbouring `channels`."""
-    return nn.ModuleList(nn.Conv2d(wide, narrow, kernel) for wide, narrow in pairwise(channels))
+def encoder_convolutions(part: plan.ConvEncoder) -> nn.ModuleList:
+    """Make the convolutions of an encoder."""
+    channels = pairwise([part.n_inputs, *part.layers.filters])
+    kernels, strides = part.layers.kernels, part.layers.strides
+    return nn.ModuleList(
+        nn.Conv2d(wide, narrow, kernel, stride)
+        for (wide, narrow), kernel, stride in zip(channels, kernels, strides, strict=True)
+    )
 
 
-def same_convolution(convolution: nn.Module, images: Tensor, kernel: Size) -> Tensor:
-    """Apply a convolution that keeps the size of images (B, H, W, C), as "same" in Keras."""
-    tall, wide = kernel
-    above, left = (tall - 1) // 2, (wide - 1) // 2
-    around = (left, wide - 1 - left, above, tall - 1 - above)
-    maps: Tensor = convolution(functional.pad(images.permute(0, 3, 1, 2), around))
+def decoder_convolutions(part: plan.ConvDecoder) -> nn.ModuleList:
+    """Make the convolutions of a decoder."""
+    return nn.ModuleList(
+        nn.ConvTranspose2d(
+            layer.inputs,
+            layer.outputs,
+            layer.kernel,
+            layer.up,
+            output_padding=(
+                max(0, layer.up[0] - layer.kernel[0]),
+                max(0, layer.up[1] - layer.kernel[1]),
+            ),
+        )
+        if layer.transposed
+        else nn.Conv2d(layer.inputs, layer.outputs, layer.kernel)
+        for layer in part.convolutions
+    )
+
+
+def same_convolution(convolution: Any, images: Tensor, size: Size) -> Tensor:
+    """Apply a convolution to images (B, H, W, C) of height and width `size`, as "same" in Keras."""
+    sides = zip(size, convolution.kernel_size, convolution.stride, strict=True)
+    (above, below), (left, right) = [padding(*side) for side in sides]
+    maps: Tensor = convolution(
+        functional.pad(images.permute(0, 3, 1, 2), (left, right, above, below))
+    )
     return maps.permute(0, 2, 3, 1)
+
+
+def transposed_convolution(convolution: Any, images: Tensor, size: Size) -> Tensor:
+    """Apply a transposed convolution, cropped as "same" in Keras and then to `size`."""
+    sides = zip(convolution.kernel_size, convolution.stride, strict=True)
+    top, left = [crop_before(*side) for side in sides]
+    maps: Tensor = convolution(images.permute(0, 3, 1, 2))
+    return maps.permute(0, 2, 3, 1)[:, top : top + size[0], left : left + size[1]]
 
 
 def patched(x: Tensor, size: int) -> Tensor:

@@ -1,7 +1,8 @@
 """A model of standard PyTorch modules that `torch.fx` can trace.
 
 `TraceableModel` computes what `unspool.nn` computes. It has no loop and no branch that depends on
-data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d` and activations, so the
+data, and its leaves are `nn.LSTM`, `nn.GRU`, `nn.Linear`, `nn.Conv2d`,
+`nn.ConvTranspose2d` and activations, so the
 traced module does not refer to this file.
 """
 
@@ -13,22 +14,24 @@ from torch.nn import functional
 
 from unspool import blueprint as plan
 from unspool._types import NormalizationName
-from unspool.blueprint.layers import sizes
 from unspool.blueprint.parts import code_activation, projects
 from unspool.interop.torch.layers import (
     Batch,
     Kernels,
     Layers,
     State,
-    convolutions,
+    decoder_convolutions,
+    encoder_convolutions,
     head,
     patched,
     positions,
     same_convolution,
+    transposed_convolution,
     up_to,
 )
 from unspool.interop.torch.missing import filled, marked
 from unspool.interop.torch.skip import Skip, level_of, normalized
+from unspool.interop.torch.step_convolutions import StepConvolutions
 from unspool.nn.dense import ACTIVATIONS, make_activation
 
 
@@ -62,6 +65,9 @@ class LSTMEncoder(Encoder):
         super().__init__(part)
         self.part, self.lstm = part, Layers(part.lstm, holds_state=part.whole_state)
         self.kernels = None if part.kernels is None else Kernels(part.kernels)
+        self.convolutions = None
+        if part.convolutions is not None:
+            self.convolutions = StepConvolutions(part.convolutions)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the pooled states of the last layer, or h and c of all layers."""
@@ -70,7 +76,10 @@ class LSTMEncoder(Encoder):
         read = normalized(x, batch, self.part.normalization, fill)
         if fill is not None and self.part.normalization != "none":
             fill = torch.zeros_like(fill)
-        states, layers = self.lstm(patched(marked(read, fill), size), by_patch)
+        read = patched(marked(read, fill), size)
+        if self.convolutions is not None:
+            read, by_patch = self.convolutions(read, by_patch)
+        states, layers = self.lstm(read, by_patch)
         if self.part.whole_state:
             cells = [c for _, *rest in layers for c in rest]
             return torch.cat([by_patch.last(h) for h, *_ in layers] + cells, 1)
@@ -105,16 +114,17 @@ class ConvEncoder(Encoder):
     def __init__(self, part: plan.ConvEncoder) -> None:
         super().__init__(part)
         self.part, self.activation = part, ACTIVATIONS[part.activation]()
-        self.convolutions = convolutions([part.n_inputs, *part.filters], part.kernel)
-        self.pool = nn.MaxPool2d(part.pool, ceil_mode=True)
+        self.convolutions = encoder_convolutions(part)
+        self.pools = nn.ModuleList(nn.MaxPool2d(pool, ceil_mode=True) for pool in part.layers.pools)
 
     def features(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the last map of sequences, flattened as (H, W, filters)."""
         whole = up_to(self.part.max_steps, marked(x, self.fill))
-        images = whole.reshape(-1, *self.part.shape, self.part.n_inputs)
-        for convolution in self.convolutions:
-            maps = self.activation(same_convolution(convolution, images, self.part.kernel))
-            images = self.pool(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        sizes = self.part.layers.sizes[:-1]
+        images = whole.reshape(-1, *sizes[0], self.part.n_inputs)
+        for convolution, pool, size in zip(self.convolutions, self.pools, sizes, strict=True):
+            maps = self.activation(same_convolution(convolution, images, size))
+            images = pool(maps.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return images.flatten(1)
 
 
@@ -250,16 +260,16 @@ class DenseDecoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Convolutions, with upsampling before each one but the first."""
+    """Convolutions that enlarge a feature map."""
 
     def __init__(self, part: plan.ConvDecoder) -> None:
         super().__init__()
         self.part = part
-        height, width, filters = part.map_shape
-        flat = height * width * filters
-        self.start = nn.Linear(part.latent_dim, flat) if part.starts else None
-        self.convolutions = convolutions(part.channels, part.kernel)
-        self.upsample = nn.Upsample(scale_factor=tuple(map(float, part.pool)))
+        self.start = nn.Linear(part.latent_dim, part.layers.flat) if part.starts else None
+        self.convolutions = decoder_convolutions(part)
+        self.upsample = nn.ModuleList(
+            nn.Upsample(scale_factor=tuple(map(float, layer.up))) for layer in part.convolutions
+        )
         self.activation = ACTIVATIONS[part.activation]()
         self.output_activation = make_activation(part.output_activation)
 
@@ -269,15 +279,19 @@ class ConvDecoder(nn.Module):
         """Decode codes (B, L) to sequences (B, steps, F)."""
         if self.start is not None:
             code = self.activation(self.start(code))
-        first, *others = self.convolutions
-        *larger, _ = sizes(self.part.shape, self.part.pool, len(self.part.filters))
-        images = same_convolution(first, code.reshape(-1, *self.part.map_shape), self.part.kernel)
-        for convolution, (height, width) in zip(others, reversed(larger), strict=True):
-            maps = self.activation(images).permute(0, 3, 1, 2)
-            images = same_convolution(
-                convolution, self.upsample(maps).permute(0, 2, 3, 1), self.part.kernel
-            )
-            images = images[:, :height, :width]
+        images = code.reshape(-1, *self.part.map_shape)
+        layers = zip(self.convolutions, self.upsample, self.part.convolutions, strict=True)
+        for position, (convolution, upsample, layer) in enumerate(layers):
+            if position:
+                images = self.activation(images)
+            height, width = layer.size
+            if layer.transposed:
+                images = transposed_convolution(convolution, images, layer.size)
+            elif layer.up == (1, 1):
+                images = same_convolution(convolution, images, layer.size)
+            else:
+                enlarged = upsample(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+                images = same_convolution(convolution, enlarged, layer.size)[:, :height, :width]
         sequences: Tensor = self.output_activation(images.flatten(1, 2))
         return sequences[:, :steps]
 

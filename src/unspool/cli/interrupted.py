@@ -1,0 +1,58 @@
+"""How commands that train end at Ctrl-C and SIGTERM."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from unspool.cli import options
+
+if TYPE_CHECKING:
+    from unspool.estimators.anomaly_detector import AnomalyDetector
+
+
+def reports_interruption(command: Callable[..., None]) -> Callable[..., None]:
+    """Print a line if Ctrl-C ends a command; its exit code is 130."""
+
+    @wraps(command)
+    def reporting(*given: Any, **options_given: Any) -> None:
+        try:
+            command(*given, **options_given)
+        except KeyboardInterrupt:
+            options.say("unspool: interrupted")
+            raise
+
+    return reporting
+
+
+def fit_detector(
+    detector: "AnomalyDetector", X: Any, reading: dict[str, Any] | None, save: Path | None
+) -> None:
+    """Fit a detector. An interruption writes it to `save`, if that is given, and ends the command.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector
+    X : Sequences or list of arrays
+        Normal data.
+    reading : dict or None
+        How the data were read, which the file contains.
+    save : Path or None
+        The file of --save.
+    """
+    from unspool.training.interruption import exit_code, interruptible, not_interruptible
+
+    with not_interruptible() if save is None else interruptible() as interruption:
+        detector.fit(X)
+        detector.model_._reading = reading
+        if interruption.requested is not None and save is not None:
+            detector.save(save)
+        received = interruption.answer()
+    if received is not None:
+        options.say(
+            f"training was interrupted {interruption.progress}; {save} holds a detector with the "
+            "best weights so far, and no data were scored"
+        )
+        raise typer.Exit(exit_code(received))

@@ -1,0 +1,108 @@
+"""`unspool fit --checkpoint`: the same command goes on, and says from where."""
+
+import signal
+
+import pytest
+
+from tests.killed import KilledError, killed_after
+from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
+from unspool.estimators import base
+from unspool.model_file import read
+
+pytestmark = pytest.mark.usefixtures("fresh_signals")
+
+FIT = ["--window", 8, "--stride", 2, "--latent-dim", 3, "--quiet", "--set", "units=4"]
+FIT += ["--batch-size", 8]
+
+
+@pytest.fixture
+def fit(run, series, tmp_path):
+    """Run `unspool fit` with a checkpoint, in a folder with the model and the checkpoint."""
+
+    def call(*more, model="model", checkpoint="fit.checkpoint"):
+        return run(
+            "fit", series, "-o", tmp_path / model, "--checkpoint", tmp_path / checkpoint, *FIT,
+            *more,
+        )  # fmt: skip
+
+    return call
+
+
+def weights(path):
+    return {name: one.tobytes() for name, one in read(path).tensors.items()}
+
+
+def test_the_same_command_continues_after_a_kill_and_ends_in_the_same_model(fit, tmp_path):
+    seed = ["--seed", 3, "--epochs", 4]
+    whole = fit(*seed, model="whole", checkpoint="other.checkpoint")
+    assert "continuing" not in whole.err
+    with killed_after(10), pytest.raises(KilledError):
+        fit(*seed, "--checkpoint-every", 1)
+    done = fit(*seed, "--checkpoint-every", "10s")
+    assert (done.code, done.out) == (0, ""), done.err
+    assert f"continuing from epoch 3 of 4 ({tmp_path / 'fit.checkpoint'})\n" in done.err
+    assert weights(tmp_path / "model") == weights(tmp_path / "whole")
+    again = fit(*seed)
+    assert "fit.checkpoint: this fit has ended before, and nothing was trained\n" in again.err
+    assert weights(tmp_path / "model") == weights(tmp_path / "whole")
+
+
+def test_an_interrupted_command_says_that_the_same_one_continues(
+    fit, series, run, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        callbacks = base.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
+        patch.setattr(base, "read_callbacks", lambda _: callbacks)
+        done = fit("--epochs", 4)
+    path = tmp_path / "fit.checkpoint"
+    assert done.code == 130
+    assert f"and the same command continues from {path}\n" in done.err
+    assert f"continuing from epoch 2 of 4 ({path})\n" in fit("--epochs", 4).err
+
+
+def test_inspect_says_what_a_checkpoint_is(fit, run, tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    with killed_after(10), pytest.raises(KilledError):
+        fit("--epochs", 4, "--checkpoint-every", 1)
+    done = run("inspect", path)
+    assert done.out.split()[:6] == ["checkpoint", "of", "a", "fit", "of", "LSTMAutoencoder"]
+    assert "2 of 4 epochs done, loss 0." in done.out
+    assert "the command or call that wrote it continues from it" in done.out
+    assert "written by" in done.out
+    fit("--epochs", 4)
+    assert "the fit has ended; more epochs continue it" in run("inspect", path).out
+
+
+def test_messages_name_the_options(fit, run, series, tmp_path):
+    fit("--epochs", 1)
+    path = tmp_path / "fit.checkpoint"
+    done = fit("--epochs", 1, "--seed", 3, "--latent-dim", 4)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"unspool: {path} is the checkpoint of another fit: --latent-dim was 3 and is 4 now; "
+        "--seed was None and is 3 now. Give the same parameters and data to continue it, or "
+        "another --checkpoint."
+    )
+    done = fit("--checkpoint-every", "soon")
+    assert done.err.splitlines()[-1] == (
+        "unspool: --checkpoint-every must be a whole number of batches of at least 1 or a duration "
+        "above 0 such as '1min', got 'soon'."
+    )
+    done = run("fit", series, "-o", tmp_path / "model", "--checkpoint-every", 3)
+    assert done.code == 2
+    assert "it needs --checkpoint; leave it out" in done.err
+
+
+def test_a_checkpoint_overwrites_no_other_file(fit, series, tmp_path):
+    before = series.read_bytes()
+    done = fit(checkpoint=series.name)
+    assert done.err.splitlines()[-1] == (
+        f"unspool: {series}: --checkpoint would overwrite the file of DATA, which is read; choose "
+        "another file for --checkpoint."
+    )
+    assert series.read_bytes() == before
+    done = fit(checkpoint="model")
+    assert done.err.splitlines()[-1] == (
+        f"unspool: {tmp_path / 'model'}: -o and --checkpoint name the same file; choose another "
+        "for one of them."
+    )

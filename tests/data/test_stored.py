@@ -1,0 +1,407 @@
+"""Data that are not in memory are read in pieces, and give the results of data in memory."""
+
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+
+from tests.forms import Takes
+from unspool import LSTMAutoencoder, Sequences, Windows, as_sequences
+from unspool.data import stored, stored_table, window_copies
+from unspool.data.futures import Futures
+from unspool.data.overlap import shared, window_shift
+from unspool.data.spread import spread_sample
+from unspool.data.stored import MappedArray, Selected
+from unspool.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+N, T, F = 60, 12, 3
+VALUES = np.random.default_rng(0).normal(size=(N, T, F))
+SERIES = VALUES.reshape(-1, F)
+PADDED = np.where(np.arange(T)[:, None] < (np.arange(N) % T + 1)[:, None, None], VALUES, np.nan)
+TABLE = pa.table(
+    {
+        "a": SERIES[:, 0],
+        "b": pa.array(SERIES[:, 1].astype(np.float32)),
+        "c": (SERIES[:, 2] * 10).astype(int),
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    """Read all mapped arrays in pieces, and in small ones."""
+    monkeypatch.setattr(stored, "LARGE", 1)
+    for module in (stored, stored_table, window_copies):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(stored, "RELEASED_BYTES", 5000)
+    monkeypatch.setattr(stored, "CLUSTER", 10)
+    monkeypatch.setattr(stored_table, "KEPT_BYTES", 4000)
+
+
+def mapped(folder, values, name="values.npy"):
+    np.save(folder / name, values)
+    return np.load(folder / name, mmap_mode="r")
+
+
+def dataset(folder, table=TABLE, files=3, rows=70):
+    step = -(-table.num_rows // files)
+    for i in range(files):
+        pq.write_table(table.slice(i * step, step), folder / f"{i}.parquet", row_group_size=rows)
+    return pyarrow.dataset.dataset(folder)
+
+
+def model(**parameters):
+    return LSTMAutoencoder(3, epochs=2, verbose=0, random_state=0, batch_size=1000, **parameters)
+
+
+def make(kind, folder, values):
+    """Sequences that are not in memory."""
+    if kind == "memory map":
+        return mapped(folder, values)
+    if kind == "list of memory maps":
+        lengths = np.isfinite(values[:, :, 0]).sum(axis=1)
+        return [
+            mapped(folder, one[:steps], f"{i}.npy")
+            for i, (one, steps) in enumerate(zip(values, lengths, strict=True))
+        ]
+    if kind == "h5py":
+        file = h5py.File(folder / "values.h5", "w")
+        return file.create_dataset("x", data=values, chunks=(7, T, F), compression="gzip")
+    lengths = np.isfinite(values[:, :, 0]).sum(axis=1)
+    return Takes(np.nan_to_num(values), lengths if kind == "takes, with lengths" else None)
+
+
+KINDS = ("memory map", "list of memory maps", "h5py", "takes", "takes, with lengths")
+
+
+@pytest.mark.parametrize("values", [VALUES, PADDED], ids=["equal lengths", "padded"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sequences_that_are_not_in_memory_equal_those_in_memory(kind, values, tmp_path):
+    if kind == "takes" and values is PADDED:
+        pytest.skip("without lengths, nothing is padded")
+    there, here = as_sequences(make(kind, tmp_path, values)), Sequences(values)
+    assert repr(there) == repr(here)
+    assert there.blocks is not None
+    some = np.random.default_rng(1).permutation(N)[:25]
+    for one, other in zip(there.take(some), here.take(some), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(there.chunks(), here.chunks(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(there.mean_sequence(), here.mean_sequence(), rtol=1e-13)
+    np.testing.assert_array_equal(there[3], here[3])
+    np.testing.assert_array_equal(there[-1], here[-1])
+    part, expected = there[::3].select([2, 0]), here[::3].select([2, 0])
+    np.testing.assert_array_equal(part.take([4, 1])[0], expected.take([4, 1])[0])
+    with pytest.raises(IndexError):
+        there[N]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_of_sequences_cover_all_and_are_loaded(kind, tmp_path):
+    there = as_sequences(make(kind, tmp_path, VALUES))
+    assert there.blocks[0] == 0
+    assert there.blocks[-1] == N
+    assert (np.diff(there.blocks) > 0).all()
+    for start, stop in pairwise(there.blocks.tolist()):
+        part = there.load(start, stop)
+        assert part.blocks is None
+        np.testing.assert_array_equal(part.take(np.arange(len(part)))[0], VALUES[start:stop])
+
+
+def series_of(kind, folder):
+    if kind == "memory map":
+        return mapped(folder, SERIES)
+    if kind == "several memory maps":
+        cuts = np.split(SERIES, [100, 130, 160, 500])
+        return [mapped(folder, one, f"{i}.npy") for i, one in enumerate(cuts)]
+    if kind == "whole numbers":
+        return mapped(folder, (100 * SERIES).astype(np.int16))
+    if kind == "float16":
+        return mapped(folder, SERIES.astype(np.float16))
+    return dataset(folder)
+
+
+@pytest.mark.parametrize("size", [1, 12])
+@pytest.mark.parametrize("options", [{}, {"stride": 5}, {"dilation": 2, "tail": True}])
+@pytest.mark.parametrize(
+    "kind", ["memory map", "several memory maps", "whole numbers", "float16", "Parquet"]
+)
+def test_windows_of_series_that_are_not_in_memory_equal_those_in_memory(
+    kind, options, size, tmp_path
+):
+    series = series_of(kind, tmp_path)
+    there = Windows(series, size, **options)
+    plain = TABLE if kind == "Parquet" else series
+    if kind != "Parquet":
+        plain = [np.array(one) for one in series] if isinstance(series, list) else np.array(series)
+    here = Windows(plain, size, **options)
+    assert repr(there) == repr(here)
+    some = np.random.default_rng(1).permutation(len(here))
+    one, other = there.take(some)[0], here.take(some)[0]
+    assert one.dtype == other.dtype
+    np.testing.assert_array_equal(one, other)
+    for one, other in zip(there.chunks(), here.chunks(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(there.latest(), here.latest(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(there.split(0.2), here.split(0.2), strict=True):
+        np.testing.assert_array_equal(one, other)
+    blocks = there.blocks
+    assert blocks[0] == 0
+    assert blocks[-1] == len(here)
+    for start, stop in [*pairwise(blocks.tolist()), (0, len(here)), (2, 3), (4, 4)]:
+        part = there.load(start, stop)
+        assert part.blocks is None
+        np.testing.assert_array_equal(
+            part.take(np.arange(len(part)))[0], here.take(np.arange(start, stop))[0]
+        )
+
+
+def test_short_series_in_files_share_a_block(tmp_path):
+    series = [mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(np.split(SERIES, 72))]
+    windows = Windows(series, 4)  # series of 10 steps have 7 windows, and 240 bytes
+    assert windows.blocks[:3].tolist() == [0, 56, 112]
+
+
+def test_blocks_of_selected_windows_are_those_of_their_steps(tmp_path):
+    windows = Windows(mapped(tmp_path, SERIES), 4)
+    some = windows[np.arange(len(windows))[::-1]]
+    assert some.blocks[-1] == len(windows)
+    assert len(some.blocks) == len(windows.blocks)
+    part = some.load(5, 9)
+    np.testing.assert_array_equal(part.take([0])[0], windows.take([len(windows) - 6])[0])
+
+
+def test_sequences_with_their_futures_are_loaded(tmp_path):
+    there, here = Futures(Sequences(mapped(tmp_path, VALUES)), 2), Futures(Sequences(VALUES), 2)
+    assert there.blocks is not None
+    for one, other in zip(
+        there.load(3, 9).take_with_future(np.arange(6)),
+        here.take_with_future(np.arange(3, 9)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["sequences", "windows", "Parquet"])
+def test_a_model_of_data_that_are_not_in_memory_equals_one_of_data_in_memory(kind, tmp_path):
+    if kind == "sequences":
+        there, here = mapped(tmp_path, VALUES), VALUES
+    elif kind == "windows":
+        there, here = Windows(mapped(tmp_path, SERIES), 12), Windows(SERIES, 12)
+    else:
+        there, here = Windows(dataset(tmp_path), 12), Windows(TABLE, 12)
+    one, other = model().fit(there), model().fit(here)
+    np.testing.assert_array_equal(one.scaler_.scale, other.scaler_.scale)
+    np.testing.assert_array_equal(one.transform(there), other.transform(here))
+    np.testing.assert_array_equal(one.reconstruct(there), other.reconstruct(here))
+    assert one.score(there) == pytest.approx(other.score(here), rel=1e-12)
+
+
+def test_a_missing_value_is_named_when_it_is_read(tmp_path):
+    values = VALUES.copy()
+    values[7, 2, 1] = np.nan
+    there = mapped(tmp_path, values)
+    with pytest.raises(InputError, match="Sequence 7 holds nan at step 2, feature 1"):
+        model().fit(there)
+    windows = Windows(there.reshape(-1, F), 12)
+    with pytest.raises(InputError, match="Series 0 holds nan at step 86, feature 1"):
+        windows.take([80])
+    with pytest.raises(InputError, match="Series 0 holds nan at step 86, feature 1"):
+        windows.load(70, 90)
+    with pytest.raises(InputError, match="Series 0 holds nan at step 86, feature 1"):
+        list(windows.chunks())
+
+
+@pytest.mark.parametrize("kind", ["sequences", "windows"])
+def test_missing_values_are_found_when_they_are_asked_for(kind, tmp_path):
+    values = VALUES.copy()
+    values[7, 2, 1] = np.nan
+
+    def source(values, name):
+        there = mapped(tmp_path, values, name)
+        if kind == "sequences":
+            return Sequences(there, missing="mask")
+        return Windows(there.reshape(-1, F), 12, missing="mask")
+
+    assert source(values, "with.npy").has_missing
+    assert not source(VALUES, "without.npy").has_missing
+    with pytest.raises(InputError, match="holds nan at step"):
+        source(values, "with.npy").check_complete()
+    source(VALUES, "without.npy").check_complete()
+    there = source(values, "with.npy")
+    one, other = model(missing="mask"), model(missing="mask")
+    here = Sequences(values, missing="mask")
+    if kind == "windows":
+        here = Windows(values.reshape(-1, F), 12, missing="mask")
+    np.testing.assert_array_equal(
+        one.fit(there).reconstruction_error(there), other.fit(here).reconstruction_error(here)
+    )
+
+
+def test_a_piece_of_an_hdf5_file_is_read_once_by_a_pass(tmp_path):
+    data = make("h5py", tmp_path, VALUES)
+    read = []
+
+    class Counted:
+        shape, dtype, chunks = data.shape, data.dtype, data.chunks
+        __array__ = None
+
+        def __getitem__(self, rows):
+            read.append((rows.start, rows.stop))
+            return data[rows]
+
+    source = Sequences(Counted(), lengths=np.full(N, T))
+    for start in range(0, N, 2):
+        source.load(start, start + 2)
+    assert sum(stop - start for start, stop in read) <= 1.2 * N
+    assert len(read) < N / 4
+
+
+def test_a_row_group_is_read_once_by_a_pass(tmp_path, monkeypatch):
+    read = []
+    table_of = stored_table.table_of
+    monkeypatch.setattr(
+        stored_table,
+        "table_of",
+        lambda piece, *args: (read.append(piece), table_of(piece, *args))[1],
+    )
+    windows = Windows(dataset(tmp_path), 12)
+    list(windows.chunks())
+    assert len(read) == len(set(map(id, read))) == len(windows.series[0].pieces)
+
+
+def test_pages_of_a_mapped_file_are_released(tmp_path):
+    np.save(tmp_path / "x.npy", SERIES)
+    array = np.load(tmp_path / "x.npy", mmap_mode="r")
+    there = MappedArray(array)
+    assert stored.mapping_of(there.array) is not None
+    assert stored.mapping_of(np.load(tmp_path / "x.npy", mmap_mode="c")) is None
+    assert stored.mapping_of(SERIES) is None
+    there.read(0, len(SERIES))
+    assert there._touched == 0  # the pages have been released
+    there.read(0, 10)
+    assert there._touched == 250
+
+
+def test_a_selection_of_rows_has_the_blocks_of_its_rows(tmp_path):
+    there = MappedArray(mapped(tmp_path, SERIES))
+    edges = there.edges
+    assert Selected(there, range(10, 700)).edges[1] == edges[1] - 10
+    assert Selected(there, np.array([0, 1, 700, 2])).edges.tolist() == [0, 2, 3, 4]
+
+
+def test_a_column_without_numbers_is_refused_by_its_name(tmp_path):
+    table = TABLE.append_column("text", pa.array(["x"] * len(TABLE)))
+    with pytest.raises(InputError, match="Expected numbers in column 'text', got string"):
+        Windows(dataset(tmp_path, table), 12)
+
+
+def test_a_large_row_group_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_table, "MAX_PIECE_BYTES", 1000)
+    with pytest.raises(InputError, match="a row group of 70 rows, 1,680 bytes in memory"):
+        Windows(dataset(tmp_path), 12)
+
+
+def test_an_empty_data_set_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Expected a data set with rows"):
+        Windows(dataset(tmp_path, TABLE.slice(0, 0), files=1), 12)
+
+
+def test_a_file_that_was_removed_is_an_error_when_it_is_read(tmp_path):
+    windows = Windows(dataset(tmp_path), 12)
+    (tmp_path / "2.parquet").unlink()
+    with pytest.raises(InputError, match="The data set cannot be read"):
+        list(windows.chunks())
+
+
+class MapStyle:
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, i):
+        return self.items[i]
+
+
+def test_a_map_style_data_set_may_have_labels():
+    items = [(one, i % 2) for i, one in enumerate(VALUES.astype(np.float32))]
+    np.testing.assert_array_equal(
+        as_sequences(MapStyle(items)).take([3, 1])[0], VALUES[[3, 1]].astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (MapStyle([]), r"got none \(an empty MapStyle\)"),
+        (MapStyle([VALUES[0], VALUES[1, :5]]), r"got \(5, 3\) for sequence 1"),
+        (MapStyle([1.0, 2.0]), r"Expected every entry of MapStyle as a sequence \(T, F\)"),
+        (MapStyle([{"a": VALUES[0]}]), "what MapStyle returns"),
+        (Takes(VALUES[:, 0, 0]), r"Expected every entry of Takes as a sequence \(T, F\)"),
+    ],
+)
+def test_what_is_wrong_with_a_data_set_is_named(given, message):
+    def read():
+        source = as_sequences(given)
+        return source.take(np.arange(len(source)))
+
+    with pytest.raises(InputError, match=message):
+        read()
+
+
+def test_an_object_must_return_one_sequence_for_each_index():
+    class Wrong(Takes):
+        def take(self, indices):
+            return self.values
+
+    with pytest.raises(InputError, match="must return one sequence for each index"):
+        as_sequences(Wrong(VALUES))
+
+
+def test_an_object_must_return_the_same_lengths_again():
+    class Changing(Takes):
+        def take(self, indices):
+            self.lengths = self.lengths % T + 1
+            return super().take(indices)
+
+    source = as_sequences(Changing(VALUES, np.arange(N) % T + 1))
+    with pytest.raises(InputError, match="returned other lengths than before"):
+        source.take([0, 1])
+
+
+@pytest.mark.parametrize("kind", ["sequences", "windows"])
+def test_a_sample_is_spread_over_data_that_are_not_in_memory(kind, tmp_path):
+    there = (
+        Sequences(mapped(tmp_path, VALUES))
+        if kind == "sequences"
+        else Windows(mapped(tmp_path, SERIES), 12, 3)
+    )
+    sample = spread_sample(there)
+    assert sample.blocks is None
+    np.testing.assert_array_equal(sample[0], there[0])
+    np.testing.assert_array_equal(sample[len(sample) - 1], there[len(there) - 1])
+    here = Sequences(VALUES)
+    assert spread_sample(here) is here
+
+
+def test_overlapping_rows_are_recognised_in_files(tmp_path):
+    rows = np.lib.stride_tricks.sliding_window_view(SERIES[:, 0], 8)
+    assert window_shift(Sequences(mapped(tmp_path, rows[:, :, None]))) == 1
+    assert window_shift(Sequences(mapped(tmp_path, rows[:, None], "rows.npy"))) == 1
+
+
+def test_validation_sequences_are_searched_for_in_files(tmp_path):
+    there = Sequences(mapped(tmp_path, VALUES))
+    assert shared(there, there[40:]).equal == 20
+    assert shared(there[:40], there[40:]) == shared(Sequences(VALUES[:40]), Sequences(VALUES[40:]))
+    windows = Windows(mapped(tmp_path, SERIES, "series.npy"), 12)
+    assert shared(windows[:600], windows[605:]).overlapping > 0

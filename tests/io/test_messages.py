@@ -1,0 +1,180 @@
+"""Messages about files that no other test compares; the path comes before each of them."""
+
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from unspool import read_file
+from unspool.errors import InputError
+
+
+def text(content):
+    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def parquet(**columns):
+    return lambda path: pq.write_table(pa.table(columns), path)
+
+
+def npy(values):
+    return lambda path: np.save(path, values)
+
+
+def matlab(**values):
+    def write(path):
+        from scipy.io import savemat
+
+        savemat(path, values)
+
+    return write
+
+
+def cells(*values):
+    found = np.empty((1, len(values)), object)
+    found[0, :] = values
+    return found
+
+
+def zipped(*names):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "a\n1\n")
+
+    return write
+
+
+def picture(width, height):
+    def write(path):
+        image = pytest.importorskip("PIL.Image")
+        image.new("L", (width, height)).save(path)
+
+    return write
+
+
+def folder(**writers):
+    """Write a folder; `x_csv` is the file x.csv."""
+
+    def write(path):
+        path.mkdir()
+        for name, writer in writers.items():
+            writer(path / name.replace("_", "."))
+
+    return write
+
+
+ARFF = "@relation r\n"
+CHANNELS = f"{ARFF}@attribute x relational\n@attribute a numeric\n@end x\n"
+MATRIX = np.ones((3, 2))
+IN_PICTURES = "bring all to one size."
+# The name of the file, what writes it, options, and the message.
+CASES = [
+    ("a.arff", text(f"{ARFF}@attribute a numeric\n@data\n"), {},
+     "there are no rows below `@data`; write the file again."),
+    ("a.arff", text(f"{ARFF}@attribute a numeric\n@data\n{{0 1}}\n"), {},
+     "sparse rows, {0 1, …}, are not read; write every value."),
+    ("a.arff", text(f"{ARFF}@data\n1\n"), {},
+     "there is no `@attribute` before `@data`; write the file again."),
+    ("a.arff", text(f"{CHANNELS}@attribute y relational\n@attribute b numeric\n@end y\n@data\n"), {},
+     "line 5: only one relational attribute is read."),
+    ("a.arff", text(f"{ARFF}@attribute x colour\n@data\n1\n"), {},
+     "line 2: unknown type 'colour': known are numeric, real, integer, string, date, relational "
+     "and {a, b, …}."),
+    ("a.arff", text(f"{ARFF}@attribute x numeric\n"), {},
+     "there is no line `@data`; write it between the attributes and the rows."),
+    ("a.arff", text(f"{CHANNELS}@data\n'1,x\\n2,3'\n"), {},
+     "row 1: the channels cannot be read: could not convert string to float: 'x'."),
+    ("a.arff", text(f"{CHANNELS}@data\n'1,2\\n3,4'\n'1,2'\n"), {},
+     "rows have 1 to 2 channels; write equally many."),
+    ("a.arrow", text(b"ARROW1\0\0 and nothing"), {}, "the file cannot be read as Arrow: Not an"),
+    ("a.parquet", text(b"PAR1 and nothing PAR1"), {}, "the file cannot be read as Parquet: "),
+    ("a.zip", zipped("[Content_Types].xml"), {},
+     "this is a spreadsheet; rename it to end in .xlsx."),
+    ("a.npy", npy(np.zeros(3, [("a", "f8"), ("b", "c16")])), {},
+     "field 'b' cannot be read as a column: Unsupported numpy type"),
+    ("a.csv", text("a,b\n1,2\n"), {"skip": 2},
+     "there is no text below the 2 lines that are skipped; check `skip` (--skip)."),
+    ("a.csv", text("# a\n# b\n"), {},
+     "the file contains only comments; write the data below them."),
+    ("a.json", text(b'[{"a": "\xff"}]'), {},
+     "the text is not UTF-8 (invalid start byte); save it as UTF-8."),
+    ("a.json", text("[{}]"), {}, "the file contains no records; write it again."),
+    ("a.json", text('{"a": [1, [2]], "b": [1, 2]}'), {},
+     "column 'a' mixes values and lists or objects; correct the file."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], [3.0, 4.0]], b=[1.0, 2.0]), {"columns": ["a", "b"]},
+     "`columns`: 'b' is no column of lists, as the others are; the columns of lists are a."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], [3.0, 4.0]]), {"drop": ["a"]},
+     "no column holds lists of numbers; name the features with `columns`."),
+    ("a.parquet", parquet(a=[[[1.0, 2.0]]], b=[[[1.0, 2.0]]]), {},
+     "several columns hold lists of lists, (T, F) in each cell; name one of them with `columns`."),
+    ("a.parquet", parquet(a=[[[1.0, 2.0]]], b=[[1.0, 2.0]]), {},
+     "cells must hold lists of T values, or lists of T lists of F values; name columns of one kind "
+     "with `columns`."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], None]), {},
+     "column 'a' is empty in data row 2; drop such rows."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], []]), {},
+     "the list of data row 2 has no values; drop such rows."),
+    ("a.mat", matlab(a=cells(MATRIX, "x")), {},
+     "cell 2 of 'a' is no matrix of numbers; name another `key`."),
+    ("a.mat", matlab(a=cells(MATRIX, np.ones((3, 4)))), {},
+     "the cells of 'a' have 2 to 4 columns; give all cells the shape (T, F)."),
+    ("a.mat", matlab(a=cells(MATRIX, "x"), b=cells(MATRIX, "x")), {},
+     "the file contains no array of numbers, but 'a', 'b'; name a cell array with `key` (--key "
+     "NAME)."),
+    ("a.mat", matlab(a="text"), {}, "the file contains no array of numbers, but 'a' (<U4)."),
+    ("a.csv", text("a,b\n1,\n,2\n3,\n"), {"window": 1, "missing": "drop"},
+     "every step has a missing value (1 in a, 2 in b), so missing='drop' (--on-missing drop) "
+     "leaves none; leave out columns that are mostly missing."),
+    ("a.csv", text("a,b\n1,\n2,1\n3,4\n"),
+     {"window": 1, "missing": "interpolate", "interpolate_limit": 1},
+     "1 missing value cannot be interpolated, since it is at the start or the end of a series, or "
+     "in runs of more than 1; the first is column 'b' at step 0. Give missing='drop' (--on-missing "
+     "drop) or missing='mask' (--on-missing mask), or a larger `interpolate_limit`."),
+    ("a.csv", text("a,b\n1,2\n"), {"time": ["a", "c"], "window": 1},
+     "`time`: there is no column 'c'; the file has a, b."),
+    ("a.csv", text("a,b,c\nx,y,1\nz,y,2\n"), {"time": ["a", "b"], "window": 1},
+     "the columns a, b cannot be joined as times (the first row has 'x y'); name a date and a "
+     "clock, or year, month, day and hour."),
+    ("a.tsv", text("1\t2\n1\n"), {},
+     "line 2: expected a label and steps, separated by tabs, got '1'; if the table has other "
+     "separators, rename it to end in .csv or .txt."),
+    ("a", folder(x_ts=text("@x\n"), y_ts=text("@y\n")), {},
+     "x.ts: a .ts file contains sequences; give one file."),
+    ("a", folder(x_png=picture(3, 2), y_png=picture(2, 2)), {"images": True},
+     f"y.png: the picture has 2x2 pixels, but x.png has 2x3; {IN_PICTURES}"),
+    ("a", folder(x_npy=npy(MATRIX), y_npy=npy(MATRIX)), {"files": "rows"},
+     "`files`: only tables are joined to rows; leave it out."),
+    ("a", folder(x_npy=npy(np.ones((3, 2, 2))), y_npy=npy(MATRIX)), {"window": 1},
+     "x.npy is no series (T, F); give one file."),
+    ("a", folder(x_npy=npy(MATRIX), y_npy=npy(np.ones((3, 4)))), {"window": 1},
+     "y.npy has 4 features, but x.npy has 2; select files of one form with a pattern."),
+    ("a", folder(x_zip=zipped("a.csv", "b.csv"), y_zip=zipped("a.csv", "b.csv")), {"window": 1},
+     "x.zip: the archive has several files; unpack it."),
+    ("a", folder(x_parquet=parquet(a=[1.0]), y_parquet=parquet(a=["x"])), {"window": 1},
+     "the files have columns of different types: Unable to merge: Field a has incompatible"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "options", "message"), CASES, ids=[case[-1] for case in CASES]
+)
+def test_what_is_wrong_with_a_file_is_said_in_full(tmp_path, name, write, options, message):
+    path = tmp_path / name
+    write(path)
+    with pytest.raises(InputError) as caught:
+        read_file(path, **options)
+    found = str(caught.value)
+    assert found.startswith(f"{path}: {message}")
+    assert found.endswith(".")
+
+
+def test_an_unknown_directive_of_a_format_of_times_is_named(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_file(tmp_path / "a.csv", date_format="%Q")
+    assert str(caught.value) == (
+        "`date_format` (--date-format): the directive %Q is unknown; use %Y %y %m %b %d %j %H %I "
+        "%M %S %f %p %a %z."
+    )
