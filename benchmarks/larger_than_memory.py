@@ -17,20 +17,29 @@ import sys
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 FEATURES, WINDOW, BATCH, STEPS = 64, 96, 64, 200
 ROWS_AT_ONCE = 100_000
+KINDS = ("memory", "npy", "dataset", "read_file")
 IN_MEMORY = 400_000  # rows of the part that is in memory
 
 
+@cache
+def noise() -> np.ndarray:
+    """Return noise (ROWS_AT_ONCE, FEATURES) that is added to all parts of the series."""
+    size = ROWS_AT_ONCE, FEATURES
+    return np.random.default_rng(0).normal(0, 0.1, size).astype(np.float32)
+
+
 def rows_of(first: int, count: int) -> np.ndarray:
-    """Return steps of the series, (count, FEATURES)."""
-    steps = np.arange(first, first + count)[:, None] / np.linspace(3, 300, FEATURES)
-    noise = np.random.default_rng(first).normal(0, 0.1, (count, FEATURES))
-    return (np.sin(steps) + noise).astype(np.float32)
+    """Return at most `ROWS_AT_ONCE` steps of the series, (count, FEATURES)."""
+    steps = np.arange(first, first + count, dtype=np.float32)[:, None]
+    values = np.sin(steps / np.linspace(3, 300, FEATURES, dtype=np.float32))
+    return values + noise()[:count]
 
 
 def write(folder: Path, rows: int) -> None:
@@ -44,7 +53,8 @@ def write(folder: Path, rows: int) -> None:
     names = [f"sensor_{i}" for i in range(FEATURES)]
     schema = pa.schema([("time", pa.timestamp("us")), *((name, pa.float32()) for name in names)])
     for number, firsts in enumerate(np.array_split(np.arange(0, rows, ROWS_AT_ONCE), files)):
-        with pq.ParquetWriter(folder / "parquet" / f"part{number}.parquet", schema) as writer:
+        path = folder / "parquet" / f"part{number}.parquet"
+        with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
             for first in firsts.tolist():
                 values = rows_of(first, min(ROWS_AT_ONCE, rows - first))
                 array[first : first + len(values)] = values
@@ -98,7 +108,8 @@ def measure(kind: str, folder: Path) -> dict[str, object]:
     peak.start()
     start = time.perf_counter()
     if kind == "memory":
-        source = Windows(rows_of(0, IN_MEMORY), WINDOW)
+        firsts = range(0, IN_MEMORY, ROWS_AT_ONCE)
+        source = Windows(np.concatenate([rows_of(one, ROWS_AT_ONCE) for one in firsts]), WINDOW)
     elif kind == "npy":
         source = Windows(np.load(folder / "series.npy", mmap_mode="r"), WINDOW)
     elif kind == "dataset":
@@ -144,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=4.0)
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--kinds", nargs="+", default=KINDS)
     parser.add_argument("--kind", default=None, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.kind is not None:
@@ -153,8 +165,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         write(folder, rows)
-        print(f"{rows:,} steps of {FEATURES} features in float32, {given.gigabytes:g} GB")
-        for kind in ("memory", "npy", "dataset", "read_file"):
+        size = f"{given.gigabytes:g} GB"
+        print(f"{rows:,} steps of {FEATURES} features in float32, {size}", flush=True)
+        for kind in given.kinds:
             command = [sys.executable, "-m", "benchmarks.larger_than_memory", "--kind", kind]
             done = subprocess.run(
                 [*command, "--folder", name], capture_output=True, text=True, env=os.environ
@@ -162,7 +175,7 @@ def main() -> None:
             if done.returncode:
                 print(kind, done.stderr)
             else:
-                print(json.dumps(json.loads(done.stdout.splitlines()[-1]), indent=1))
+                print(json.dumps(json.loads(done.stdout.splitlines()[-1]), indent=1), flush=True)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def messages() -> dict[str, dict[int, tuple[str, ...]]]:
         docstrings = {
             node.body[0].value.lineno
             for node in ast.walk(tree)
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node)
         }
         of_file = {
             line: parts
@@ -123,7 +124,10 @@ def pieces(parts: tuple[str, ...]) -> set[str]:
 def in_several() -> frozenset[str]:
     """Return the runs of characters that more than one message has."""
     counts = Counter(
-        piece for of_file in messages().values() for parts in of_file.values() for piece in pieces(parts)
+        piece
+        for of_file in messages().values()
+        for parts in of_file.values()
+        for piece in pieces(parts)
     )
     return frozenset(piece for piece, count in counts.items() if count > 1)
 

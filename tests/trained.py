@@ -363,6 +363,9 @@ AUTOENCODERS = {
         for name, X in (("images", images()), ("sequences", RAGGED))
         for upsampling in ("nearest", "transposed")
     },
+    "convolved, tanh code": Case(
+        lambda: ConvAutoencoder(4, filters=(3,), code_activation="tanh", **QUICK), RAGGED
+    ),
     "convolved, softmax": Case(
         lambda: ConvAutoencoder(4, filters=(3,), pool_size=1, activation="softmax", **QUICK),
         RAGGED,

@@ -53,10 +53,11 @@ class ModelFileError(UnspoolError, ValueError):
 
 
 class DivergedError(UnspoolError, ArithmeticError):
-    """Raised by `fit` if the loss is infinite or NaN, and earlier weights diverge too.
+    """Raised by `fit` if the loss is infinite, NaN or far too large, and earlier weights diverge too.
 
-    Lower `learning_rate`, set `global_clipnorm`, or scale the data (`scaling`). If it happens
-    before the first step, the data contain values that are too large.
+    The message names the epoch, the batch, the parameter with the largest gradient and the first
+    weight that is not finite, and says what to change: usually to lower `learning_rate`, to set
+    `global_clipnorm`, or to scale the data (`scaling`).
 
     See Also
     --------
@@ -65,11 +66,11 @@ class DivergedError(UnspoolError, ArithmeticError):
 
 
 class CheckpointWarning(UserWarning):
-    """Issued by `fit` if a checkpoint is of little use.
+    """Issued by `fit` if a checkpoint cannot be written, or was written by other versions.
 
-    It cannot be written, for example because the disk is full: training goes on, and the last good
-    checkpoint stays. Or it was written with another version of unspool, PyTorch or NumPy: training
-    continues from it, but may end in other weights than an uninterrupted fit.
+    If it cannot be written, for example because the disk is full, training goes on, and the last
+    good checkpoint stays. If it was written with another version of unspool, PyTorch or NumPy,
+    training continues from it, but may end in other weights than an uninterrupted fit.
 
     See Also
     --------

@@ -60,6 +60,22 @@ def test_an_interrupted_command_says_that_the_same_one_continues(
     assert f"continuing from epoch 2 of 4 ({path})\n" in fit("--epochs", 4).err
 
 
+def test_a_signal_that_leaves_no_model_leaves_the_checkpoint(series, run, tmp_path, monkeypatch):
+    path, model = tmp_path / "fit.checkpoint", tmp_path / "model"
+    call = ["fit", series, "--window", 8, "--kind", "stacked", "--latent-dim", 3, "--epochs", 3]
+    call += ["-o", model, "--checkpoint", path, "--quiet"]
+    with monkeypatch.context() as patch:
+        callbacks = base.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
+        patch.setattr(base, "read_callbacks", lambda _: callbacks)
+        done = run(*call)
+    assert done.code == 130
+    assert f"the same command continues from {path}\n" in done.err
+    assert not model.exists()
+    done = run(*call)
+    assert f"continuing from layer 0, epoch 2 of 3 ({path})\n" in done.err
+    assert model.exists()
+
+
 def test_inspect_says_what_a_checkpoint_is(fit, run, tmp_path):
     path = tmp_path / "fit.checkpoint"
     with killed_after(10), pytest.raises(KilledError):

@@ -71,7 +71,9 @@ CASES = {
         "Expected futures of one length in `y`, got different lengths; cut them to one.",
     ),
     "times of two kinds": (
-        lambda: Windows([X[:, 0]] * 2, 5, times=[np.arange(12), pd.date_range(DAYS[0], periods=12)]),
+        lambda: Windows(
+            [X[:, 0]] * 2, 5, times=[np.arange(12), pd.date_range(DAYS[0], periods=12)]
+        ),
         "Expected `times` of one kind, got dates for some series only.",
     ),
     "a target twice": (

@@ -316,6 +316,15 @@ def test_a_checkpoint_of_other_labels_or_another_encoder_is_refused(tmp_path):
         classifier(other, epochs=1).fit(X, LABELS, checkpoint=path)
 
 
+def test_a_checkpoint_of_a_classifier_with_another_start_is_refused(tmp_path):
+    path, model = tmp_path / "fit.checkpoint", lstm().fit(X)
+    given = {"epochs": 1, "random_state": None}
+    start = classifier(model, **given).fit(X, LABELS)
+    classifier(model, **given).fit(X, LABELS, initial=start, checkpoint=path)
+    with pytest.raises(InputError, match=r"and starts from weights with the checksum .* now"):
+        classifier(model, **given).fit(X, LABELS, checkpoint=path)
+
+
 def test_a_checkpoint_of_another_class_is_refused(tmp_path):
     path = tmp_path / "fit.checkpoint"
     lstm(epochs=1).fit(X, checkpoint=path)

@@ -343,3 +343,15 @@ def test_bad_parameters_are_reported_together():
     ]
     with pytest.raises(InputError, match="`image_shape` must be a list of whole numbers, got 8"):
         make(image_shape=8).fit([[1]])
+
+
+def test_the_activation_of_the_code_follows_its_dense_layer():
+    X = digits()
+    model = make(**IMAGES, latent_dim=3, code_activation="sigmoid").fit(X)
+    plain = make(**IMAGES, latent_dim=3).fit(X)
+    plain.module_.load_state_dict(model.module_.state_dict())
+    np.testing.assert_allclose(
+        model.transform(X), 1 / (1 + np.exp(-plain.transform(X))), rtol=0, atol=1e-6
+    )
+    with pytest.raises(InputError, match="`code_activation` cannot follow the normal distribution"):
+        make(code_activation="relu", kl_weight=0.1).fit(X)

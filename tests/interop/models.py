@@ -99,6 +99,7 @@ AUTOENCODERS = {
     "stacked": StackedAutoencoder(3, hidden_units=(6,), inner_output_activation="sigmoid"),
     "sequences": conv(),
     "sequences, a pool that does not fit": conv(kernel_size=4, pool_size=4, activation="gelu"),
+    "sequences, ReLU code": conv(code_activation="relu"),
     "sequences, strides": conv(strides=2, pool_size=1, kernel_size=7, upsampling="transposed"),
     "sequences, a stride that does not fit": conv(
         strides=(3, 1), pool_size=(1, 2), kernel_size=(2, 5), upsampling="transposed"

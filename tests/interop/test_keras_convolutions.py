@@ -123,6 +123,15 @@ LAYERS = {
         ],
         {"filters": (4,), "strides": 2, "pool_size": 1, "upsampling": "nearest"},
     ),
+    "a dense code with an activation": (
+        (8, 2),
+        [
+            *(L.Conv1D(4, 3, strides=2, **SAME), L.Flatten(), L.Dense(3, activation="tanh")),
+            *(L.Dense(16, activation="relu"), L.Reshape((4, 4))),
+            *(L.Conv1DTranspose(4, 3, strides=2, **SAME), L.Conv1D(2, 3, padding="same")),
+        ],
+        {"latent_dim": 3, "code_activation": "tanh", "filters": (4,)},
+    ),
     "dense layers around the code": (
         (8, 8, 1),
         [

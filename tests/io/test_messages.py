@@ -12,7 +12,9 @@ from unspool.errors import InputError
 
 
 def text(content):
-    return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return lambda path: path.write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
 
 
 def parquet(**columns):

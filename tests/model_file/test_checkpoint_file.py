@@ -11,6 +11,7 @@ from unspool import DenseAutoencoder, model_file, runtime
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file import checkpoint_file
 from unspool.model_file.checkpoint_file import read_checkpoint, write_checkpoint
+from unspool.model_file.format import to_bytes
 
 FACTS = {"model": "LSTMAutoencoder", "stage": "", "epoch": 3, "epochs": 20, "finished": False}
 TREE = {
@@ -95,6 +96,20 @@ def test_a_file_of_another_checkpoint_version_is_refused(path, monkeypatch):
         f"The checkpoint cannot be used. {path} has checkpoint version 1, but this unspool reads "
         "version 2; finish the fit with unspool 1.2. Give another `checkpoint`, or remove a "
         "damaged one to start the fit anew."
+    )
+
+
+@pytest.mark.parametrize("name", ["state", "versions", "model", "epochs"])
+def test_a_file_without_a_part_is_refused(name, path):
+    header = {"format_version": 2, "versions": {}, "state": {}}
+    header["checkpoint"] = {"version": 1, **FACTS}
+    for fields in (header, header["checkpoint"]):
+        fields.pop(name, None)
+    path.write_bytes(to_bytes(header, {}))
+    with pytest.raises(ModelFileError) as refused:
+        read_checkpoint(path)
+    assert str(refused.value) == (
+        f"The checkpoint {path} is damaged (KeyError: '{name}'); remove it to start the fit anew."
     )
 
 

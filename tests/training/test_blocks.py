@@ -129,15 +129,15 @@ def test_batches_are_read_from_the_blocks_in_groups(monkeypatch):
 
 def test_few_long_sequences_in_blocks_do_not_pad_short_ones(pool):
     lengths = np.full(200, 2)
-    lengths[[5, 77, 120]] = 60
-    source = SequencesInBlocks(numbered(200, 60, lengths), np.arange(0, 201, 20))
+    lengths[[5, 77, 120]] = 600
+    source = SequencesInBlocks(numbered(200, 600, lengths), np.arange(0, 201, 20))
     data = batches(source, 8)
-    assert "2 to 60 steps; batches of similar lengths" in data.note
+    assert "2 to 600 steps; batches of similar lengths" in data.note
     epoch = list(data)
     assert sorted(np.concatenate(numbers(epoch))) == list(range(200))
     assert len(epoch) == len(data)
-    assert {batch.x.shape[1] for batch in epoch} == {2, 60}
-    assert sum(len(batch.x) for batch in epoch if batch.x.shape[1] == 60) == 3
+    assert {batch.x.shape[1] for batch in epoch} == {2, 600}
+    assert sum(len(batch.x) for batch in epoch if batch.x.shape[1] == 600) == 3
 
 
 def test_windows_in_blocks_have_the_steps_of_their_series(pool):

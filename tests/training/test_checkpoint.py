@@ -15,10 +15,11 @@ from tests.full_disk import FULL, full_disk
 from tests.killed import KilledError, differences, fitted_with_kills, killed_after
 from tests.training.one_number import Number, sgd
 from unspool import LSTMAutoencoder
-from unspool.errors import CheckpointWarning, ModelFileError
+from unspool.errors import CheckpointWarning, DivergedError, ModelFileError
 from unspool.training import checkpoint
 from unspool.training.checkpoint import CheckpointFile
 from unspool.training.divergence import DivergenceRecovery
+from unspool.training.loop import Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -26,8 +27,9 @@ X = np.random.default_rng(0).normal(size=(24, 8, 2)).cumsum(1)
 MODEL = {"latent_dim": 3, "units": 4, "batch_size": 6, "epochs": 3, "random_state": 0}
 
 
-def fit(**arguments):
-    return LSTMAutoencoder(**MODEL, verbose=0).fit(X, **arguments)
+def fit(checkpoint=None, checkpoint_every="1min", **parameters):
+    model = LSTMAutoencoder(**{**MODEL, "verbose": 0, **parameters})
+    return model.fit(X, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
 
 
 def messages(warned):
@@ -81,6 +83,38 @@ def test_one_is_written_at_the_end_of_a_training_and_of_the_fit(tmp_path):
     ):
         fit(checkpoint=tmp_path / "file")
     assert finished == [False, True]
+
+
+def test_a_result_that_is_refused_is_not_written_as_the_end(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+
+    def refuse(training):
+        raise DivergedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_check_result", refuse)
+        with pytest.raises(DivergedError):
+            fit(checkpoint=path, checkpoint_every=5)
+        with pytest.raises(DivergedError), killed_after(0) as batches:
+            fit(checkpoint=path, checkpoint_every=5)
+    assert len(batches) == 2  # of 12, of which ten were written
+    assert not differences(fit(), fit(checkpoint=path))
+
+
+def test_the_last_batch_is_known_after_all_batches_were_done_before(tmp_path, monkeypatch):
+    path, last = tmp_path / "file", []
+    check = Training._check_result
+
+    def note(training):
+        last.append(training.last.x.numpy().tobytes())
+        check(training)
+
+    monkeypatch.setattr(Training, "_check_result", note)
+    with patch.object(Training, "_validate", side_effect=KilledError), pytest.raises(KilledError):
+        fit(checkpoint=path, checkpoint_every=4, validation_split=0.0, epochs=1)
+    fit(checkpoint=path, validation_split=0.0, epochs=1)
+    fit(validation_split=0.0, epochs=1)
+    assert last[0] == last[1]
 
 
 def test_a_full_disk_does_not_end_training_and_is_warned_of_once(tmp_path):

@@ -88,9 +88,9 @@ def test_batches_of_similar_lengths_come_in_random_order():
 
 
 def test_batches_of_similar_lengths_are_spread_over_the_data():
-    lengths = np.tile([10, 10, 10, 1000], 160)
+    lengths = np.tile([10, 10, 10, 10, 1000], 128)
     batches = epoch_of(order_of(lengths, 640, 32))
-    assert sorted(int(lengths[batch].max()) for batch in batches) == [10] * 15 + [1000] * 5
+    assert sorted(int(lengths[batch].max()) for batch in batches) == [10] * 16 + [1000] * 4
     for batch in batches:
         assert len(np.unique(lengths[batch])) == 1
         assert [position // 20 for position in batch.tolist()] == list(range(32))
@@ -140,13 +140,13 @@ def test_the_expected_padding_is_that_of_many_epochs(size):
 
 
 def test_the_share_of_padding_is_reported():
-    lengths = [3] * 40 + [90]
-    data = Batches(ragged(lengths), PLAIN, np.arange(41), 4, CPU, np.random.default_rng(0))
+    lengths = [3] * 40 + [900]
+    data = Batches(ragged(lengths), PLAIN, np.arange(41), 8, CPU, np.random.default_rng(0))
     assert data.note == (
-        "sequences have 3 to 90 steps; batches of similar lengths, 0% padding instead of 52%"
+        "sequences have 3 to 900 steps; batches of similar lengths, 0% padding instead of 83%"
     )
-    assert len(data) == len(list(data)) == 11
-    assert sorted(batch.x.shape[1] for batch in data) == [3] * 10 + [90]
+    assert len(data) == len(list(data)) == 6
+    assert sorted(batch.x.shape[1] for batch in data) == [3] * 5 + [900]
 
 
 def test_empty_sequences_are_in_batches_too():

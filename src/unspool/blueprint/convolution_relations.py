@@ -4,6 +4,7 @@ from typing import Any
 
 from unspool import _checks
 from unspool._checks import Complaint, shown
+from unspool.blueprint.code_relations import activated_distribution
 from unspool.blueprint.layers import for_each
 from unspool.blueprint.rules import Parameters, Relation
 
@@ -55,7 +56,10 @@ def _convolutions_by_step(p: Parameters) -> Complaint:
     )
 
 
-CONVOLUTIONS = (_one_for_each("filters", "kernel_size", "strides", "pool_size"),)
+CONVOLUTIONS = (
+    _one_for_each("filters", "kernel_size", "strides", "pool_size"),
+    Relation(("code_activation", "kl_weight"), activated_distribution),
+)
 STEP_CONVOLUTIONS = (_one_for_each("conv_filters", "conv_kernel_size", "conv_pool_size"),)
 EVERY_STEP = (
     Relation(

@@ -211,6 +211,7 @@ CONV_AUTOENCODER = Definition(
         "strides": sizes(),
         "pool_size": sizes(),
         "upsampling": one_of(names(_types.UpsamplingName)),
+        "code_activation": ACTIVATION,
         "activation": ACTIVATION,
         "output_activation": ACTIVATION,
         "image_shape": Rule("(H, W), (H, W, C) or None", convolution_relations.check_image_shape),

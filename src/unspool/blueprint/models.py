@@ -276,7 +276,13 @@ def conv(p: Parameters, facts: Facts) -> Blueprint:
     layers = Convolutions(shape, filters, kernels, strides, pools)
     latent_dim, activation = p["latent_dim"] or layers.flat, p["activation"]
     encoder = ConvEncoder(
-        facts.n_features, latent_dim, layers, activation, p["kl_weight"] is not None, masks(p)
+        facts.n_features,
+        latent_dim,
+        layers,
+        activation,
+        p["kl_weight"] is not None,
+        masks(p),
+        p["code_activation"],
     )
     decoder = ConvDecoder(
         facts.n_outputs,

@@ -138,6 +138,7 @@ class ConvEncoder:
     activation: ActivationName = "relu"
     variational: bool = False
     missing: bool = False
+    code_activation: ActivationName = "linear"
 
     @property
     def n_inputs(self) -> int:
@@ -380,7 +381,7 @@ def code_activation(encoder: Encoder) -> ActivationName:
 
     That of a `DenseEncoder` is in its layers.
     """
-    return encoder.code_activation if isinstance(encoder, LSTMEncoder) else "linear"
+    return "linear" if isinstance(encoder, DenseEncoder) else encoder.code_activation
 
 
 def _inputs(encoder: Encoder) -> int:

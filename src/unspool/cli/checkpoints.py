@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from unspool._terminal import printable_line
+from unspool.cli.options import say
 
 LOGGER = "unspool.training.checkpoint"
 
@@ -47,14 +48,18 @@ def checkpoint_arguments(file: Path | None, every: str | None) -> dict[str, obje
 
 
 @contextmanager
-def said_where_it_continues() -> Iterator[None]:
-    """Print to stderr what is logged about checkpoints inside."""
+def said_where_it_continues(checkpoint: Path | None) -> Iterator[None]:
+    """Print to stderr from where a fit inside continues, and how, if a signal ends the command."""
     logger, handler = logging.getLogger(LOGGER), _Printer()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        if checkpoint is not None and checkpoint.exists():
+            say(f"the same command continues from {checkpoint}")
+        raise
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

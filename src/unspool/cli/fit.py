@@ -245,7 +245,7 @@ def fit(
     given = {*flags, "validation_data", "sample_weight", "initial", "freeze"}
     given |= {"checkpoint", "checkpoint_every"}
     with interruptible() as interruption:
-        with messages_with_flags(given, accepted), said_where_it_continues():
+        with messages_with_flags(given, accepted), said_where_it_continues(checkpoint):
             trained.fit(loaded.X, **also)
         before = {} if start is None else reading_of(start)
         # An id without a usual name was found by the times, which a shorter file may not show.

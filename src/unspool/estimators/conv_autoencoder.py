@@ -68,6 +68,9 @@ class ConvAutoencoder(BaseAutoencoder):
     activation : str, default "relu"
         Activation after each convolution: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or
         "softmax".
+    code_activation : str, default "linear"
+        Activation of the code: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax". It
+        must be "linear" with `kl_weight`.
     output_activation : str, default "linear"
         Activation of the output: "linear", "relu", "tanh", "sigmoid", "elu", "gelu" or "softmax". A
         bounded activation needs data scaled to its range.
@@ -290,6 +293,7 @@ callable, default "mse"
         pool_size: int | Sequence[int] = 2,
         upsampling: UpsamplingName = "nearest",
         activation: ActivationName = "relu",
+        code_activation: ActivationName = "linear",
         output_activation: ActivationName = "linear",
         image_shape: Sequence[int] | None = None,
         targets: Sequence[str | int] | None = None,
@@ -331,6 +335,7 @@ callable, default "mse"
         self.pool_size = pool_size
         self.upsampling = upsampling
         self.activation = activation
+        self.code_activation = code_activation
         self.output_activation = output_activation
         self.image_shape = image_shape
         self.targets = targets

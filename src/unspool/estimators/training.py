@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool.data.scaling import Scaler
+from unspool.estimators.divergence_advice import advice_after_divergence
 from unspool.estimators.user_callbacks import UserCallbacks
 from unspool.model_file import Contents
 from unspool.training.batches import Batches
@@ -205,6 +207,7 @@ def learn(
         global_clipnorm=estimator.global_clipnorm,
         callbacks=[*callbacks, *also],
         checkpoint=None if run.checkpoint is None else run.checkpoint.stage(stage),
+        advise=partial(advice_after_divergence, estimator),
     )
     if not history.epochs:  # a signal arrived before the first step
         return measured(model, objective, batches, validation, run.interruption)

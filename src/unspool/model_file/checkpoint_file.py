@@ -31,6 +31,7 @@ ARRAY, NUMBER = (
     "$array",
     "$float",
 )  # keys of a dict that replaces an array or a float that JSON has not
+FACTS = ("model", "stage", "epoch", "epochs", "finished")  # what describes a checkpoint to people
 MAX_NAME = 200  # characters of the name of an array, which only serves readers of the file
 
 
@@ -43,7 +44,7 @@ def write_checkpoint(
     ----------
     path : Path
     facts : mapping
-        "model", "stage", "epoch", "epochs" and "finished", which describe the file to people.
+        Values of `FACTS`.
     tree : mapping
         What to keep.
     versions : mapping of str to str
@@ -87,6 +88,8 @@ def read_checkpoint(
                 f"{CHECKPOINT_VERSION}; finish the fit with unspool "
                 f"{header['versions']['unspool']}."
             )
+        for name in FACTS:
+            facts[name]
         return facts, decoded(header["state"], arrays), header["versions"]
     except InputError:  # another kind of file
         raise

@@ -42,6 +42,8 @@ class ConvEncoder(Encoder):
         Height and width of the pooling blocks.
     activation : {"linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax"}, default "relu"
         Activation of each convolution.
+    code_activation : str, default "linear"
+        Activation of the code; accepts the same names as `activation`.
     variational : bool, default False
         Learn a normal distribution for every code. `forward` returns its mean, `sample` draws
         from it.
@@ -92,6 +94,7 @@ class ConvEncoder(Encoder):
         stride: Size | Sequence[Size] = (1, 1),
         pool: Size | Sequence[Size] = (2, 2),
         activation: ActivationName = "relu",
+        code_activation: ActivationName = "linear",
         variational: bool = False,
         missing: bool = False,
         generator: Generator | None = None,
@@ -103,6 +106,7 @@ class ConvEncoder(Encoder):
             latent_dim or layers.flat,
             variational=variational,
             missing=n_features if missing else 0,
+            code_activation=code_activation,
             generator=generator,
         )
         self.shape, self.pixels = shape, shape[0] * shape[1]

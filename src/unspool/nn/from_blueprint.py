@@ -82,6 +82,7 @@ def build_encoder(
         stride=part.layers.strides,
         pool=part.layers.pools,
         activation=part.activation,
+        code_activation=part.code_activation,
         variational=part.variational,
         missing=part.missing,
         generator=generator,

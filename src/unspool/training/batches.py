@@ -17,7 +17,7 @@ from unspool.data.sequences import FloatArray, IntArray
 from unspool.training.blocks import BlockOrder, Blocks, Taken, take
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.orders import (
-    MAX_PADDING,
+    MAX_PADDING_IN_ORDER,
     LengthOrder,
     MixedOrder,
     batches_by_length,
@@ -78,9 +78,9 @@ class Batches:
     data. For n batches, the sequences in their order are cut into runs of n, and each batch gets
     one sequence of every run. Neighbours are similar (windows of one series, a file sorted by
     class), so such batches, and their gradients, differ less from one another than the batches of
-    a plain permutation. If more than half of the steps would be padding, the sequences of a batch
-    have similar lengths instead (`LengthOrder`). Sequences that are not in memory are read in
-    blocks (`BlockOrder`).
+    a plain permutation. If more than three quarters of the steps would be padding, the sequences of
+    a batch have similar lengths instead (`LengthOrder`). Sequences that are not in memory are read
+    in blocks (`BlockOrder`).
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Batches:
         self.in_order = [indices[start : start + batch_size] for start in range(0, n, batch_size)]
         if sizes is None or lengths is None or len(self.in_order) < 2:
             return
-        if mixed_padding(lengths, n) > MAX_PADDING:
+        if mixed_padding(lengths, n) > MAX_PADDING_IN_ORDER:
             self.in_order = [indices[one] for one in batches_by_length(lengths, sizes)]
 
     def __len__(self) -> int:

@@ -22,8 +22,8 @@ class BlockOrder:
 
     An epoch takes the blocks in random order, and reads as many as `POOL_VALUES` allow into a pool.
     The batches of a pool are spread over it (`stratified_batches`). Sequences that do not fill a
-    batch are used with the next pool, so all batches except the last are full. If more than half
-    of the steps would be padding, the batches have similar lengths (`LengthOrder`).
+    batch are used with the next pool, so all batches except the last are full. If more than
+    three quarters of the steps would be padding, batches have similar lengths (`LengthOrder`).
 
     With a limit of `steps`, an epoch reads the pools that it needs, usually one, and uses a sample
     spread over them.

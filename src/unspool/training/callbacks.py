@@ -58,6 +58,9 @@ class Callback:
         """Called after each epoch and its validation; return True to stop training."""
         return False
 
+    def on_restart(self, history: History) -> None:
+        """Called if the weights after the last epoch diverged and the initial ones are restored."""
+
     def on_train_end(self, model: nn.Module, history: History) -> None:
         """Called after the last epoch, also if an error ends training."""
 
@@ -105,6 +108,11 @@ class KeepBest(Callback):
             self.best, history.best_epoch = monitored, history.epochs - 1
             self.weights = clone_tensors(model.state_dict())
         return self.still_stops(history)
+
+    def on_restart(self, history: History) -> None:
+        """Forget the best weights if they have diverged: a training loss is older than they are."""
+        if not history.val_loss and history.best_epoch == history.epochs - 1:
+            self.best, self.weights = math.inf, None
 
     def on_train_end(self, model: nn.Module, history: History) -> None:
         """Restore the best weights."""

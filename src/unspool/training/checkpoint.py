@@ -60,7 +60,6 @@ class CheckpointFile:
         self.batches = 0  # since the fit began
         self.next = time.monotonic() + (seconds or 0.0)
         self.failed = False  # whether a write has failed
-        self.seconds_writing, self.writes = 0.0, 0
         self.facts: dict[str, Any] = {"model": model, "stage": "", "epoch": 0, "epochs": 0}
         self.facts["finished"] = False
         self.fits: dict[str, dict[str, Any]] = {}  # seeds and fingerprint of the fits, by scope
@@ -113,8 +112,6 @@ class CheckpointFile:
                     stacklevel=2,
                 )
         end = time.monotonic()
-        self.seconds_writing += end - start
-        self.writes += 1
         if self.seconds is not None:
             self.next = end + max(self.seconds, (end - start) / MAX_SHARE)
 
@@ -138,7 +135,8 @@ class Checkpoint:
 
     def seeds(self, drawn: list[int]) -> list[int]:
         """Return the seeds that the fit began with; at its beginning, those just `drawn`."""
-        return list(self._fit.setdefault("seeds", drawn))
+        kept: list[int] = self._fit.setdefault("seeds", drawn)
+        return kept if len(kept) == len(drawn) else drawn  # of another fit, which is refused later
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
@@ -201,7 +199,16 @@ class StageCheckpoint:
         encoded(as_arrays(state), {})
 
     def write(self, state: Mapping[str, Any], epochs: int) -> None:
-        """Write the state of a training of `epochs` epochs; later stages will begin anew."""
+        """Write the state of a training of `epochs` epochs."""
+        self.keep(state, epochs)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        self.file.write()
+
+    def keep(self, state: Mapping[str, Any], epochs: int) -> None:
+        """Copy the state of a training of `epochs` epochs; later stages will begin anew."""
         stages = self.file.stages
         names = list(stages)
         if self.name in stages:
@@ -213,7 +220,6 @@ class StageCheckpoint:
             "epoch": len(state["series"].get("loss", [])),
             "epochs": epochs,
         }
-        self.file.write()
 
 
 def as_arrays(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The training loop: `train` runs epochs, `evaluate` computes means, for any model."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from unspool.errors import InputError
 from unspool.training.batches import Batch, Batches
 from unspool.training.callbacks import Callback, Step
-from unspool.training.divergence import DivergenceRecovery
+from unspool.training.divergence import (
+    DivergenceRecovery,
+    Evidence,
+    Place,
+    general_advice,
+)
 from unspool.training.history import History
 from unspool.training.interruption import interruptible
 from unspool.training.objective import Objective, Term
@@ -36,6 +41,7 @@ def train(
     global_clipnorm: float | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: StateKeeper | None = None,
+    advise: Callable[[Evidence], str] = general_advice,
 ) -> History:
     """Train for `epochs` epochs, or until a callback stops training.
 
@@ -64,6 +70,8 @@ def train(
         Called in this order.
     checkpoint : StateKeeper, optional
         Continues from the state that it has kept, and keeps the state from time to time.
+    advise : callable, default `general_advice`
+        Returns the end of the message of a `DivergedError`.
 
     Returns
     -------
@@ -85,7 +93,15 @@ def train(
         If training continues from earlier weights.
     """
     training = Training(
-        model, objective, batches, optimizer, validation, global_clipnorm, callbacks, checkpoint
+        model,
+        objective,
+        batches,
+        optimizer,
+        validation,
+        global_clipnorm,
+        callbacks,
+        checkpoint,
+        advise,
     )
     training.run(epochs)
     return training.history
@@ -96,7 +112,7 @@ class Training:
 
     Parameters
     ----------
-    model, objective, batches, optimizer, validation, global_clipnorm, callbacks, checkpoint
+    model, objective, batches, optimizer, validation, global_clipnorm, callbacks, checkpoint, advise
         See `train`.
     """
 
@@ -110,6 +126,7 @@ class Training:
         global_clipnorm: float | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: StateKeeper | None = None,
+        advise: Callable[[Evidence], str] = general_advice,
     ) -> None:
         self.model, self.objective, self.batches = model, objective, batches
         self.optimizer, self.validation = optimizer, validation
@@ -118,12 +135,14 @@ class Training:
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.measures_gradients = any(one.wants_gradient_norm for one in callbacks)
         self.history = History()
-        self.recovery = DivergenceRecovery(model, optimizer)
+        self.recovery = DivergenceRecovery(model, optimizer, advise)
         self.sums = RunningMeans()  # of the batches of the current epoch
         self.rate = 0.0  # learning rate of the last step
         self.position = 0  # number of batches of the current epoch that are done
         self.order: Any = None  # state of the generator of the batches before the current epoch
+        self.last: Batch | None = None  # batch of the last step
         self.stopped_by: list[str] = []  # classes of the callbacks that have stopped training
+        self.ended = False  # whether an epoch has ended in this run
         self.cut_short = False  # whether a signal has ended a pass over batches
         self.in_first = False  # whether it has ended the first epoch, whose steps are kept
 
@@ -139,17 +158,18 @@ class Training:
                 for callback in self.callbacks:
                     callback.on_train_end(self.model, self.history)
             self.model.eval()
+            self._check_result()
+            if self.checkpoint is not None and self.ended:
+                self.checkpoint.flush()
             done = self.history.epochs
             progress = "in the first" if self.in_first else f"after {done}"
             self.interruption.end_stage(f"{progress} of {epochs} epochs", trained=done > 0)
 
     def _train_epochs(self, epochs: int) -> None:
-        """Train the epochs that are left, and write the state in the end."""
+        """Train the epochs that are left, and keep the state in the end."""
         if self.checkpoint is not None:
             self._resume(self.checkpoint, epochs)
-        trains = False
         while self.history.epochs < epochs and not self.stopped_by and not self._interrupted:
-            trains = True
             if not (self._train_epoch(epochs) and self._validate()):
                 self._leave_epoch(epochs)
                 return
@@ -161,8 +181,9 @@ class Training:
                 for one in self.callbacks
                 if one.on_epoch_end(self.model, self.history)
             ]
-        if self.checkpoint is not None and trains:
-            self.checkpoint.write(self.state(), epochs)
+            self.ended = True
+        if self.checkpoint is not None and self.ended:
+            self.checkpoint.keep(self.state(), epochs)
 
     @property
     def _interrupted(self) -> bool:
@@ -206,7 +227,10 @@ class Training:
                 callback.on_epoch_begin(self.model)
             self.sums, self.rate = RunningMeans(), self.optimizer.param_groups[0]["lr"]
             self.order = None if self.checkpoint is None else self._order()
-        left = self.batches.epoch(self.position) if self.position else self.batches
+        left = iter(self.batches)
+        if self.position:
+            left = self.batches.epoch(self.position - 1)
+            self.last = next(left)
         for batch in self._until_interrupted(left, len(self.batches) - self.position):
             self.position += 1
             if batch.counts:
@@ -229,27 +253,62 @@ class Training:
                 "The loss depends on no weight that is trained; freeze fewer layers, or "
                 "train another decoder with `loss_weights`."
             )
-        epoch, recompute = self.history.epochs + 1, partial(loss_of, self.objective, batch)
-        while self.recovery.diverged("loss", float(loss.detach()), epoch, recompute):
+        place = Place(self.history.epochs + 1, self.position, partial(largest_value, batch))
+        recompute = partial(loss_of, self.objective, batch)
+        while True:
+            assert loss is not None
+            if not self.recovery.diverged("loss", float(loss.detach()), place, recompute):
+                self.optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                norm = self._clip_gradients()
+                if norm is None or math.isfinite(norm):
+                    break
+                self.recovery.recover("gradient", float(norm), place)
+            self._tell_of_recovery()
             terms = self.objective(batch)
             loss = weighted(terms)
-            assert loss is not None
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        norm = self._clip_gradients()
         self.optimizer.step()
         self.rate = self.optimizer.param_groups[0]["lr"]
-        self.recovery.attempts = 0
+        self.recovery.note_step(norm, self.global_clipnorm)
+        self.last = batch
         self.sums.add(terms)
         step = Step(len(batch.x), batch.time_steps, norm)
         for callback in self.callbacks:
             callback.on_batch_end(step)
 
+    def _tell_of_recovery(self) -> None:
+        """Tell callbacks if the weights at the end of the last epoch have turned out to be bad."""
+        if self.recovery.attempts == 2:
+            for callback in self.callbacks:
+                callback.on_restart(self.history)
+
+    def _check_result(self) -> None:
+        """Check the weights that are kept, of which no validation has computed a loss.
+
+        Raises
+        ------
+        DivergedError
+            If the last step has led to a loss that is not sound.
+        """
+        if self.validation is not None or self.last is None:
+            return
+        recompute = torch.no_grad()(partial(loss_of, self.objective, self.last))
+        loss = recompute()
+        if not self.recovery.is_sound("loss", loss, recompute):
+            place = Place(self.history.epochs, size=partial(largest_value, self.last))
+            raise self.recovery.error("loss", loss, place)
+
     def _clip_gradients(self) -> Tensor | None:
         """Clip the gradients; return their norm before, or None if it is not needed."""
         if self.global_clipnorm is not None:
-            return nn.utils.clip_grad_norm_(self.parameters, self.global_clipnorm)
-        if not self.measures_gradients:
+            try:
+                return nn.utils.clip_grad_norm_(
+                    self.parameters, self.global_clipnorm, error_if_nonfinite=True
+                )
+            except RuntimeError as error:  # the gradients are unchanged
+                if "non-finite" not in str(error):
+                    raise
+        elif not self.measures_gradients:
             return None
         norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
         return torch.stack(norms).norm() if norms else None
@@ -272,8 +331,9 @@ class Training:
 
         means = measure()
         while not self.cut_short and self.recovery.diverged(
-            "validation loss", means["loss"], epoch, lambda: measure()["loss"]
+            "validation loss", means["loss"], Place(epoch), lambda: measure()["loss"]
         ):
+            self._tell_of_recovery()
             means = measure()
         if self.cut_short:
             self.history.drop_last()
@@ -369,6 +429,13 @@ def loss_of(objective: Objective, batch: Batch) -> float:
     """Compute the loss of a batch as a float; 0 if all its sequences are empty."""
     loss = weighted(objective(batch))
     return 0.0 if loss is None else float(loss.detach())
+
+
+def largest_value(batch: Batch) -> float:
+    """Return the largest absolute value of the inputs and targets of a batch; 0 without values."""
+    parts = [one for one in (batch.x, batch.y, batch.future) if one is not None]
+    sizes = [one[~one.isnan()].abs() for one in parts if one.is_floating_point()]
+    return max((float(one.max()) for one in sizes if one.numel()), default=0.0)
 
 
 def weighted(terms: Mapping[str, Term]) -> Tensor | None:

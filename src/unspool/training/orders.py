@@ -7,7 +7,8 @@ import numpy as np
 
 from unspool.data.sequences import IntArray
 
-MAX_PADDING = 0.5  # share of padding in mixed batches above which batches have similar lengths
+MAX_PADDING = 0.75  # share of padding in mixed batches above which batches have similar lengths
+MAX_PADDING_IN_ORDER = 0.5  # the same for batches without gradients, where nothing else changes
 BUCKET_PADDING = 0.1  # share of padding that the ranges of lengths are chosen for
 MORE_BATCHES = 0.25  # share of batches that the ranges may add, because the last ones are smaller
 BATCH_STEPS = 1 << 18  # maximum number of steps, with padding, of a batch of similar lengths
@@ -168,8 +169,9 @@ Order = MixedOrder | LengthOrder
 def order_of(lengths: IntArray | None, n: int, size: int, steps: int | None = None) -> Order:
     """Return the order of shuffled batches of `n` sequences.
 
-    Batches have similar lengths if, in batches of all lengths, more than half of the steps would be
-    padding, and if there are several batches, or one with more than `BATCH_STEPS` steps.
+    Batches have similar lengths if, in batches of all lengths, more than three quarters of the
+    steps would be padding, and if there are several batches, or one with more than `BATCH_STEPS`
+    steps.
 
     Parameters
     ----------

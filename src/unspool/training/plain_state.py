@@ -22,6 +22,12 @@ class StateKeeper(Protocol):
     def write(self, state: Mapping[str, Any], epochs: int) -> None:
         """Write a state of a training of `epochs` epochs."""
 
+    def keep(self, state: Mapping[str, Any], epochs: int) -> None:
+        """Copy a state of a training of `epochs` epochs, for `flush`."""
+
+    def flush(self) -> None:
+        """Write what was kept."""
+
     def check(self, state: Mapping[str, Any]) -> None:
         """Check that a state can be written."""
 

@@ -287,10 +287,9 @@ def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, dec
         return
     projection, *start = bottleneck
     width = projection.width
-    if projection.activation != "linear" or width == flat:
+    if width == flat:
         raise refuse(
-            projection.node,
-            f"the dense layer before the code must be linear, with another width than {flat}.",
+            projection.node, f"the dense layer before the code must have another width than {flat}."
         )
     wrong = [layer for layer in start if layer.width != flat] or start[1:]
     if wrong or len(start) != decodes:
@@ -298,7 +297,7 @@ def _add_bottleneck(model: ReadModel, bottleneck: list[Dense], flat: int, *, dec
             (wrong or bottleneck)[-1].node,
             f"expected one dense layer before the code, and one of {flat} units after it.",
         )
-    model.parameters["latent_dim"] = width
+    model.parameters |= {"latent_dim": width, "code_activation": projection.activation}
     names = ("encoder.projection", "decoders.reconstruction.start")
     for name, layer in zip(names, bottleneck, strict=False):  # an encoder alone has the first only
         model.weights |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
