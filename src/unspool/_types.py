@@ -13,6 +13,7 @@ LSTMDecoderName = Literal[
     "reversed_input",
     "previous",
     "state",
+    "state_repeat",
     "state_reversed_input",
     "state_previous",
     "reshape",

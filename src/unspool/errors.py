@@ -53,7 +53,7 @@ class ModelFileError(UnspoolError, ValueError):
 
 
 class DivergedError(UnspoolError, ArithmeticError):
-    """Raised by `fit` if the loss is infinite, NaN or far too large, and earlier weights diverge too.
+    """Raised by `fit` if the loss is NaN, infinite or far too large, from earlier weights too.
 
     The message names the epoch, the batch, the parameter with the largest gradient and the first
     weight that is not finite, and says what to change: usually to lower `learning_rate`, to set

@@ -7,7 +7,7 @@ from unspool import LSTMAutoencoder, LSTMForecaster
 from unspool.blueprint import DECODERS, Facts, blueprint
 from unspool.errors import InputError
 
-STATE = [name for name, kind in DECODERS.items() if kind.code == "state"]
+STATE = [name for name, kind in DECODERS.items() if kind.starts]
 OTHERS = [*(name for name in DECODERS if name not in STATE), "dense"]
 STATISTICS = 5  # final state, mean, maximum, minimum, standard deviation
 X = np.random.default_rng(0).normal(size=(6, 8, 2))

@@ -21,8 +21,8 @@ def check(kind, folder, kills, seed, *, full=False):
     assert [one == model for one in made] == [True] * len(made)
 
 
-def test_a_process_that_is_killed_six_times_ends_in_the_same_model(tmp_path):
-    check("composite", tmp_path, 6, 0)
+def test_a_process_that_is_killed_three_times_ends_in_the_same_model(tmp_path):
+    check("composite", tmp_path, 3, 0)
 
 
 @pytest.mark.slow

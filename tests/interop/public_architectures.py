@@ -370,7 +370,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         refused="LayerNormalization",
     ),
     "decoder that starts from the state and reads the code": Architecture(
-        states_and_code, "forecast", refused="LSTM"
+        states_and_code, "forecast"
     ),
     "attention": Architecture(attention, "predict", refused="Attention"),
     "transformer": Architecture(transformer, "predict", refused="MultiHeadAttention"),

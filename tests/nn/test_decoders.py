@@ -51,7 +51,7 @@ def head(decoder, states):
 
 def start(decoder, code):
     """h and c of each layer and direction as the code has them: all h first, then all c."""
-    if decoder.kind.code != "state":
+    if not decoder.kind.starts:
         return None
     if decoder.start is not None:
         code = code @ decoder.start.weight.detach().numpy().T + decoder.start.bias.detach().numpy()
@@ -96,7 +96,7 @@ def test_every_step_reads_what_the_table_of_decoders_says(name, num_layers):
 
     def read(step, written):
         match name:
-            case "repeat" | "state":
+            case "repeat" | "state" | "state_repeat":
                 return None
             case "reversed_input" | "state_reversed_input":
                 return reversed_input[:, step].numpy()
@@ -156,7 +156,9 @@ def test_reshape_reads_a_piece_of_the_code_at_every_step_and_zeros_where_none_is
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("num_layers", [1, 2])
-@pytest.mark.parametrize("name", ["state", "state_reversed_input", "state_previous"])
+@pytest.mark.parametrize(
+    "name", ["state", "state_repeat", "state_reversed_input", "state_previous"]
+)
 def test_a_state_decoder_starts_from_the_encoders_own_h_and_c(name, num_layers, bidirectional):
     both = bidirectional and name != "state_previous"
     shape = {"units": H, "num_layers": num_layers, "bidirectional": both}
@@ -177,7 +179,9 @@ def test_a_state_decoder_starts_from_the_encoders_own_h_and_c(name, num_layers, 
     assert len(torch.cat([h_n, c_n])[:, 0, 0].unique()) == 2 * len(h_n)
 
 
-@pytest.mark.parametrize("name", ["state", "state_reversed_input", "state_previous"])
+@pytest.mark.parametrize(
+    "name", ["state", "state_repeat", "state_reversed_input", "state_previous"]
+)
 def test_a_state_decoder_of_different_units_starts_from_slices_of_the_code(name):
     decoder = make(name, 16, units=(5, 3), bidirectional=False)
     assert decoder.start is None
@@ -260,7 +264,7 @@ def test_a_drawn_output_is_returned_and_read_next():
     assert torch.equal(torch.cat(read[1:], 1), drawn[:, :-1])
 
 
-@pytest.mark.parametrize("name", ["repeat", "state", "reshape", *FEEDING])
+@pytest.mark.parametrize("name", ["repeat", "state", "state_repeat", "reshape", *FEEDING])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
 @pytest.mark.parametrize("share", [1.0, 0.5, None], ids=["true", "mixed", "own"])
 def test_a_reversed_target_is_decoded_from_the_last_real_step(name, lengths, share):
@@ -296,7 +300,7 @@ def test_a_forecast_reads_the_reversed_input_and_then_zeros(name, horizon, lengt
     assert got.shape == (B, horizon, F)
 
 
-@pytest.mark.parametrize("name", ["repeat", "state", "previous", "state_previous"])
+@pytest.mark.parametrize("name", ["repeat", "state", "state_repeat", "previous", "state_previous"])
 @pytest.mark.parametrize("reverse_target", [False, True])
 def test_generation_does_not_depend_on_padding_or_on_others(name, reverse_target):
     decoder = make(name, reverse_target=reverse_target)

@@ -39,7 +39,7 @@ def by_hand(x, lengths, size):
 def autoencoder(decoder, size=P, **options):
     given = {"latent_dim": L, "units": 4, "num_layers": 2, "generator": generator()}
     both = {"patch_size": size, **given}
-    encoder = LSTMEncoder(F, whole_state=DECODERS[decoder].code == "state", **both)
+    encoder = LSTMEncoder(F, whole_state=DECODERS[decoder].starts, **both)
     decoder = LSTMDecoder(decoder, n_features=F, steps=T, **{**both, **options})
     return Autoencoder(encoder, {"reconstruction": decoder}).double()
 

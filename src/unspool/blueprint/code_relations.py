@@ -7,7 +7,7 @@ from unspool.blueprint.rules import Parameters
 
 def starts_from_state(name: str) -> bool:
     """Return whether a decoder of this name starts from the encoder's whole state."""
-    return name in DECODERS and DECODERS[name].code == "state"
+    return name in DECODERS and DECODERS[name].starts
 
 
 def decoders_of(p: Parameters) -> list[str]:

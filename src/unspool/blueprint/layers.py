@@ -26,9 +26,20 @@ Weights = Iterator[tuple[str, tuple[int, ...]]]
 class Kind(NamedTuple):
     """How a decoder receives its code, and what else it reads."""
 
-    code: str  # "context": at each step; "state": as initial state; "steps": cut into steps
+    # "context": at each step; "state": as initial state; "state_context": both; "steps": in pieces
+    code: str
     reads: str | None = None  # "reversed_input", "previous" or None
     flat: bool = False  # the final state produces all steps at once
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the decoder reads the code at each step."""
+        return self.code in ("context", "state_context")
+
+    @property
+    def starts(self) -> bool:
+        """Whether the decoder starts from the code as its initial state."""
+        return self.code in ("state", "state_context")
 
     @property
     def both_ways(self) -> bool:
@@ -41,6 +52,7 @@ DECODERS: Mapping[str, Kind] = {
     "reversed_input": Kind("context", "reversed_input"),
     "previous": Kind("context", "previous"),
     "state": Kind("state"),
+    "state_repeat": Kind("state_context"),
     "state_reversed_input": Kind("state", "reversed_input"),
     "state_previous": Kind("state", "previous"),
     "reshape": Kind("steps"),

@@ -169,7 +169,7 @@ def _lstm_decoder(
         reads + patch_size * n_known,
         _units_of_layers(_decoder_units(p), p),
         p["bidirectional"] in (True, "decoder") and kind.both_ways and not reverse_target,
-        latent_dim if kind.code == "context" else 0,
+        latent_dim if kind.repeats else 0,
         p["activation"],
         p["recurrent_activation"],
         p["cell"],

@@ -211,7 +211,7 @@ class LSTMDecoder:
     @property
     def starts(self) -> bool:
         """Whether a linear layer maps the code to the initial state."""
-        return self.kind.code == "state" and self.latent_dim != self.lstm.whole_state
+        return self.kind.starts and self.latent_dim != self.lstm.whole_state
 
     def weights(self) -> Weights:
         """Yield the weights of the LSTM, of the map to its initial state, and of the head."""

@@ -34,9 +34,11 @@ class Windows(WindowPlaces):
 
     Parameters
     ----------
-    series : array of shape (T,) or (T, F), pandas or polars frame, or list of those
-        One long series or several; rows are time steps. Any real dtype is accepted, also
-        memory-mapped arrays. A pandas frame with the index (instance, time) contains one series
+    series : array of shape (T,) or (T, F), pandas or polars frame, data set, or list of those
+        One long series or several; rows are time steps. Any real dtype is accepted. Memory-mapped
+        arrays and data sets of h5py or zarr of at least 256 MiB, and every
+        ``pyarrow.dataset.Dataset`` of columns of numbers, are read in pieces, when a batch needs
+        them. A pandas frame with the index (instance, time) contains one series
         for every instance. If several frames have their columns in different orders, they are put
         in the order of the first frame.
     size : int, str or timedelta
@@ -77,13 +79,12 @@ class Windows(WindowPlaces):
     Attributes
     ----------
     series : list of arrays of shape (T_i, F)
-        The series, not copied.
+        The series, not copied; those that are not in memory are objects that read their rows when
+        they are indexed.
     size, stride, dilation : int
         The parameters, in steps.
     tail, short, missing
         The parameters.
-    has_missing : bool
-        Whether a series contains NaN.
     times : list of arrays of shape (T_i,), or None
         Times of the steps, if they are known.
     max_gap : float or None

@@ -113,6 +113,8 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
         "reversed_input"        repeated at each step  the input from its last step to its first
         "previous"              repeated at each step  the previous step
         "state"                 the initial state      nothing
+        "state_repeat"          the initial state and  nothing
+                                repeated at each step
         "state_reversed_input"  the initial state      the input from its last step to its first
         "state_previous"        the initial state      the previous step
         "reshape"               cut into steps         nothing

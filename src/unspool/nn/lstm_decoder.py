@@ -32,6 +32,8 @@ class LSTMDecoder(Decoder):
                                                               training (teacher forcing), then
                                                               the decoder's own output
     ``state``                initial h and c                  nothing
+    ``state_repeat``         initial h and c, and repeated    nothing
+                             at every step
     ``state_reversed_input`` initial h and c                  the reversed input
     ``state_previous``       initial h and c                  the previous step
     ``reshape``              split into one piece per step    nothing
@@ -181,12 +183,12 @@ class LSTMDecoder(Decoder):
             units or latent_dim,
             num_layers=num_layers,
             bidirectional=bidirectional and self.kind.both_ways,
-            context_size=latent_dim if self.kind.code == "context" else 0,
+            context_size=latent_dim if self.kind.repeats else 0,
             cell=cell,
             generator=generator,
         )
         whole_state = self.lstm.whole_state
-        needs_start = self.kind.code == "state" and latent_dim != whole_state
+        needs_start = self.kind.starts and latent_dim != whole_state
         self.start = Dense(latent_dim, whole_state, generator) if needs_start else None
         at_once = self.max_steps if self.kind.flat else (patch_size if patch_size > 1 else None)
         self.head = Head(
@@ -304,11 +306,11 @@ class LSTMDecoder(Decoder):
         return teacher._replace(target=patched(target, self.patch_size, lengths))
 
     def _context(self, code: Tensor) -> Tensor | None:
-        return code if self.kind.code == "context" else None
+        return code if self.kind.repeats else None
 
     def _state(self, code: Tensor) -> tuple[LayerStates, ...] | None:
         """Return the initial h (and c), each with a tensor (B, H) for every layer and direction."""
-        if self.kind.code != "state":
+        if not self.kind.starts:
             return None
         whole = code if self.start is None else self.start(code)
         states = whole.split(sum(self.lstm.state_sizes), 1)

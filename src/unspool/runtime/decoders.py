@@ -113,11 +113,11 @@ class LSTMDecoder(Decoder):
         return patches
 
     def _context(self, code: Array) -> Array | None:
-        return np.ascontiguousarray(code.T) if self.kind.code == "context" else None
+        return np.ascontiguousarray(code.T) if self.kind.repeats else None
 
     def _state(self, code: Array) -> State | None:
         """Return the initial h (and c), each with an array (H, B) for every layer and direction."""
-        if self.kind.code != "state":
+        if not self.kind.starts:
             return None
         whole = code if self.start is None else self.start(code)
         lstm = self.part.lstm

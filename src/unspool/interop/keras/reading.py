@@ -96,7 +96,9 @@ def from_keras(
     trains an architecture without these layers, and the code may be that before the
     `BatchNormalization`. Of dense layers that are not mirrored, the narrowest is the code. Kernels
     of a size that `ConvAutoencoder` does not have at their place get zeros around them, and a
-    convolution that is missing before the first upsampling is added.
+    convolution that is missing before the first upsampling is added. A decoder that starts from
+    states and reads the repeated output of the encoder becomes "state_repeat"; its weights for the
+    other states are 0.
 
     Dropout has no effect on a trained model. So that `clone` and `fit` train with it again, the
     rates of `Dropout` layers are read where the estimator has a parameter: between recurrent layers

@@ -119,6 +119,12 @@ def _branch(traversal: Traversal, output: Wire, second_input: str, forecast: boo
     base = head.base
     if base.kind in (*POOLED.values(), "Concatenate"):
         return Branch("dense" if head.layers else None, (base,), [], head)
+    if base.kind == "Flatten":
+        raise refuse(
+            base.node,
+            "it joins the states of all steps, which no estimator does; end the recurrent layers "
+            "with return_sequences=False, GlobalAveragePooling1D or GlobalMaxPooling1D.",
+        )
     if base.kind not in RECURRENT:
         raise refuse(base.node, f"an LSTM or GRU was expected at this place; {READABLE}")
     layers, source = traversal.stack(base)
@@ -174,13 +180,20 @@ def _from_state(
     if source.kind != "RepeatVector":
         steps = source.shape[0]
         return Branch(f"state_{second_input}", states, layers, head, steps, source)
+    repeated = traversal.back(source)
+    traversal.read.add(repeated.node)
+    name = "state"
     if any(part.w_ih.any() for part in layers[0].directions):
-        raise refuse(
-            layers[0].node,
-            "it receives the code both as its initial state and at every step; use one of them.",
-        )
-    traversal.read.add(traversal.back(source).node)
-    return Branch("state", states, layers, head, source.node.config["n"])
+        name = "state_repeat"
+        final = Wire(states[-1].node)
+        hidden = [final, Wire(final.node, 1)] if final.kind != "Bidirectional" else [final]
+        if repeated not in hidden:
+            raise refuse(
+                layers[0].node,
+                "it reads a repeated vector and starts from states; the vector must be the output "
+                "of the layer whose states they are.",
+            )
+    return Branch(name, states, layers, head, source.node.config["n"])
 
 
 def _with_second_input(
@@ -320,7 +333,7 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
 def _starts_from_state(branch: Branch) -> bool:
     """Return whether an output has a decoder that starts from a state."""
     kind = DECODERS.get(branch.decoder or "")
-    return kind is not None and kind.code == "state"
+    return kind is not None and kind.starts
 
 
 def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch]) -> None:

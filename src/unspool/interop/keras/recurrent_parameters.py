@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from unspool._types import Directions, PoolingName
 from unspool.blueprint.layers import DECODERS, POOLINGS
 from unspool.interop.imported import ReadModel, Scaling
@@ -113,7 +115,7 @@ def build_model(encoder: Encoder, branches: list[Branch], max_length: int) -> Re
         if name == "forecast":
             fitted |= {"horizon": steps, "y_ndim": axes}
             parameters["horizon"] = steps
-        weights |= _decoder_weights(f"decoders.{name}.", branch, n_features)
+        weights |= _decoder_weights(f"decoders.{name}.", branch, n_features, encoder)
         weights |= dense_weights(f"decoders.{name}.head.", layers)
     alone = not named and branches[0].head
     if alone and (alone.shape is not None or alone.scaling is not None):
@@ -396,8 +398,14 @@ def encoder_weights(encoder: Encoder) -> dict[str, Array]:
     return weights
 
 
-def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, Array]:
-    """Return the weights of a decoder's LSTM; a kernel may be split into code and input."""
+def _decoder_weights(
+    prefix: str, branch: Branch, n_features: int, encoder: Encoder
+) -> dict[str, Array]:
+    """Return the weights of a decoder's LSTM; a kernel may be split into code and input.
+
+    With "state_repeat" the code is the whole state of the encoder, but the kernel reads the hidden
+    state of the last layer alone.
+    """
     weights = {}
     for depth, layer in enumerate(branch.layers):
         for direction, part in enumerate(layer.directions):
@@ -406,11 +414,17 @@ def _decoder_weights(prefix: str, branch: Branch, n_features: int) -> dict[str, 
             kernel = part.w_ih
             assert branch.decoder is not None
             kind = DECODERS[branch.decoder]
-            if depth == 0 and kind.code == "context":
+            if depth == 0 and kind.repeats:
                 input_width = n_features if kind.reads else 0
                 cut = input_width if branch.code_last else kernel.shape[1] - input_width
                 first, second = kernel[:, :cut].copy(), kernel[:, cut:].copy()
                 code, kernel = (second, first) if branch.code_last else (first, second)
+                if kind.starts:
+                    widths = [one.units * len(one.directions) for one in encoder.layers]
+                    whole = len(encoder.layers[0].kind.states) * sum(widths)
+                    hidden = slice(sum(widths[:-1]), sum(widths))
+                    part_of_state, code = code, np.zeros((len(code), whole), np.float32)
+                    code[:, hidden] = part_of_state
                 weights[f"{name}weight_context"] = code
             if depth or kind.reads or kind.code == "steps":
                 weights[f"{name}weight_ih"] = kernel

@@ -302,8 +302,8 @@ class LayerWriter:
             x = self.layers.RepeatVector(steps)(code)
         if kind.reads:
             second = self.up_to(reversed_x, steps)
-            x = self.layers.Concatenate()([x, second]) if kind.code == "context" else second
-        start = self._start(prefix, part, code, states) if kind.code == "state" else None
+            x = self.layers.Concatenate()([x, second]) if kind.repeats else second
+        start = self._start(prefix, part, code, states) if kind.starts else None
         x, _ = self._stack(
             f"{prefix}lstm.",
             part.lstm,

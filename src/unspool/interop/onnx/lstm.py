@@ -223,7 +223,7 @@ def _input(
             return g.split_first(pieces, count, part.pieces, 0)
         return g.concat([pieces, *_known(g, part, batch)], 2)
     columns = []
-    if part.kind.code == "context":
+    if part.kind.repeats:
         shape = g.op("Concat", count, batch.batch, g.ints(part.latent_dim), axis=0)
         columns.append(g.op("Expand", code, shape))
     if part.kind.reads == "reversed_input":
@@ -272,7 +272,7 @@ def _pieces(g: Graph, part: LSTMDecoder, code: str) -> str:
 
 def _start(g: Graph, part: LSTMDecoder, weights: Weights, prefix: str, code: str) -> States | None:
     """Return the initial states (D, B, H) of every layer, for a decoder that starts from them."""
-    if part.kind.code != "state":
+    if not part.kind.starts:
         return None
     if part.starts:
         code = dense(g, weights, f"{prefix}start.", code)
@@ -300,7 +300,7 @@ def _autoregressive(
 
     index, condition = body.fresh("index"), body.fresh("condition")
     columns = [previous]
-    if part.kind.code == "context":
+    if part.kind.repeats:
         columns.insert(0, g.op("Unsqueeze", code, g.ints(0)))
     for known in _known(g, part, batch):
         here = body.op("Gather", known, index, axis=0)

@@ -209,4 +209,5 @@ def _check(wiring: Wiring) -> None:
     )
 
 
-TORCH_DECODERS = tuple(name for name in names(LSTMDecoderName) if name not in ("reshape", "flat"))
+NOT_OF_TORCH = ("reshape", "flat", "state_repeat")
+TORCH_DECODERS = tuple(name for name in names(LSTMDecoderName) if name not in NOT_OF_TORCH)

@@ -208,7 +208,7 @@ class LSTMDecoder(nn.Module):
     def _with_context(self, code: Tensor, inputs: Tensor | None, count: int) -> Tensor:
         """Concatenate inputs and the repeated code, if the decoder reads it."""
         columns = [] if inputs is None else [inputs]
-        if self.kind.code == "context":
+        if self.kind.repeats:
             columns.append(code.unsqueeze(1).expand(-1, count, -1))
         if not columns:  # nn.LSTM needs an input
             columns.append(code.new_zeros(code.shape[0], count, 1))
@@ -216,7 +216,7 @@ class LSTMDecoder(nn.Module):
 
     def _state(self, code: Tensor) -> State | None:
         """Return the initial state, or None for zeros."""
-        if self.kind.code != "state":
+        if not self.kind.starts:
             return None
         whole = code if self.start is None else self.start(code)
         sizes, count = self.part.lstm.state_sizes, len(self.part.lstm.kind.states)
