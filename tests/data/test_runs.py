@@ -84,6 +84,13 @@ def test_missing_values_are_kept(small_arrays_too):
     assert np.allclose(ragged.mean_sequence(), padded(given, missing="mask").mean_sequence())
 
 
+def test_an_empty_list_among_the_sequences_does_not_change_their_dtype(small_arrays_too):
+    given = [[], *sequences(dtype=np.float32)]
+    ragged = Sequences.from_list(given)
+    assert isinstance(ragged.values, Runs)
+    assert {one.dtype for one in (ragged.values, ragged.take([0, 4])[0])} == {np.dtype(np.float32)}
+
+
 def test_few_or_similar_sequences_are_one_padded_array(small_arrays_too):
     assert isinstance(
         Sequences.from_list([np.zeros((n, 1)) for n in (300, 400)]).values, np.ndarray
