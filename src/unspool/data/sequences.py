@@ -271,7 +271,7 @@ class Sequences:
                 return cls(runs, steps, names, missing)
         arrays, dtype = float_arrays(reals)
         lengths = np.array([int(real_steps(array)) for array in arrays])
-        if (runs := runs_in_memory(arrays, lengths)) is not None:
+        if (runs := runs_in_memory(arrays, lengths, dtype)) is not None:
             found = cls(runs, lengths, names, missing)
             for _ in found.chunks():  # checks that they are finite
                 pass

@@ -264,6 +264,8 @@ class Windows(WindowPlaces):
         np.minimum.at(first, owner, begin)
         np.maximum.at(stops, owner, end)
         first = np.minimum(first, stops)  # series without a window
+        if (stops - first).sum() > 2 * part.lengths_of(numbers).sum():
+            return part._copied()
         part.series = [self.series[i][first[i] : stops[i]] for i in range(low, high)]
         part.times, part._stored = None, False
         part._first = self._first - first[self._series_of]
@@ -298,6 +300,20 @@ class Windows(WindowPlaces):
         part = object.__new__(Windows)
         part.__dict__.update(self.__dict__)
         part._picked = self._picked[key] if isinstance(key, slice) else self._numbers(key)
+        return part
+
+    def _copied(self) -> "Windows":
+        """Return windows that are far from each other over a series of their steps alone."""
+        values, lengths = self.take(np.arange(len(self)))
+        count, steps = values.shape[:2]
+        part: Windows = self[:]
+        part.series, part.times, part._stored = [values.reshape(count * steps, -1)], None, False
+        # Each window is a piece.
+        part._picked, part._cut, part.dilation, part._left_out = range(count), True, 1, 0
+        part._series_of, part._first = np.zeros(count, np.int64), np.arange(count) * steps
+        part._lengths, part._last = lengths, np.zeros(count, np.int64)
+        part._begins, part._ends = np.arange(count), np.arange(1, count + 1)
+        part._has_missing = self._has_missing
         return part
 
     def latest(self) -> list[npt.NDArray[Any]]:
