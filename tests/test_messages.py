@@ -151,7 +151,7 @@ LEFT = {
     "io/": 10,
     "cli/": 10,
     "data/": 6,
-    "estimators/": 2,
+    "estimators/": 3,
     "anomaly/": 1,
     "blueprint/": 1,
 }

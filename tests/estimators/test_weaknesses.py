@@ -72,6 +72,13 @@ def test_after_few_updates_only_their_number_is_a_reason_to_warn():
     assert all(category is NoBetterThanMeanWarning for category, _ in found)
 
 
+@pytest.mark.parametrize("X", [data(1), data(9), np.repeat(data(1), 20, axis=0)])
+def test_a_few_sequences_or_equal_ones_may_be_learned_by_heart(X):
+    large = {**QUICK, "hidden_units": (300,), "epochs": 120, "learning_rate": 1e-3}
+    found = warned(DenseAutoencoder(4, validation_split=0, **large), X)
+    assert [category for category, _ in found if category is not NoBetterThanMeanWarning] == []
+
+
 def test_dimensions_of_a_variational_code_that_collapsed_are_still():
     codes = np.random.default_rng(0).normal(size=(200, 3)) * [1, 0.05, 0.2]
     assert still_dimensions(codes, variational=True).tolist() == [1]

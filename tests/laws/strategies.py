@@ -36,7 +36,7 @@ ONCE = {**COMMON, "epochs": 1, "validation_split": 0.0}
 ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "gelu", "softmax")
 DECODERS = (
     *("repeat", "reversed_input", "previous", "state", "state_reversed_input", "state_previous"),
-    *("reshape", "flat", "dense"),
+    *("state_repeat", "reshape", "flat", "dense"),
 )
 LOSSES = ("mse", "mae", "huber", "binary_crossentropy", {0: "mae"})
 TRAINING = {
@@ -63,6 +63,10 @@ LSTM = {
     "num_layers": (2,),
     "pooling": ("last", "mean", "max", "mean_max", "all"),
     "patch_size": (1, 2, 3, 7, "auto"),
+    "conv_filters": ((3,), (2, 4)),
+    "conv_kernel_size": (1, 2, 4),
+    "conv_pool_size": (1, 3),
+    "conv_padding": ("causal", "valid"),
     "bidirectional": (False, True, "encoder", "decoder"),
     "decoder": DECODERS,
     "head_units": ((3,), (2, 3), None),
@@ -121,7 +125,10 @@ PARAMETERS: dict[str, Mapping[str, tuple[Any, ...]]] = {
         **FEEDFORWARD,
         "filters": ((2,), (3, 2)),
         "kernel_size": (2, 3),
+        "strides": (2, 3),
         "pool_size": (1, 2, 3),
+        "upsampling": ("transposed",),
+        "code_activation": ACTIVATIONS,
     },
 }
 FORMS = {

@@ -11,6 +11,7 @@ from unspool.estimators.generalization import too_large, worse_validation
 from unspool.estimators.unused_code import unused_code
 from unspool.training.batches import Batches
 
+FEW = 10  # fewer sequences, and those that are all equal, are learned by heart on purpose
 MIN_UPDATES = 100  # fewer updates say little about a model, except that they are too few
 
 
@@ -35,9 +36,10 @@ def warn_of_weaknesses(
     compared = compare_with_mean(estimator, source, batches, validation)
     found: list[tuple[str | None, type[Warning]]]
     found = [(one.warning, NoBetterThanMeanWarning) for one in compared if one.warning]
-    if not found and compared and _is_trained(estimator, batches):
+    few = len(batches.indices) < FEW or not all(one.of_mean > 0 for one in compared)
+    if not found and compared and not few and _is_trained(estimator, batches):
         first = compared[0]
-        share = first.loss / first.of_mean if first.of_mean else 0.0
+        share = first.loss / first.of_mean
         found = [(unused_code(estimator, batches, share), UnusedCodeWarning)]
         if validation is None:
             message = too_large(estimator, batches)

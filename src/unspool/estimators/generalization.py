@@ -21,7 +21,6 @@ SHIFTED, WIDER = 1.0, 2.0
 # Weights for each training value. The examples of the documentation have up to 23 on very small
 # data, and describe held-out sequences well.
 TOO_MANY = 100.0
-FEW = 10  # fewer sequences are learned by heart on purpose
 
 
 def worse_validation(
@@ -106,7 +105,7 @@ def difference(
 def too_large(estimator: Any, batches: Batches) -> str | None:
     """Return that a model without validation data has far more weights than training values."""
     size = weights_per_value(estimator, batches)
-    if size <= TOO_MANY or len(batches.indices) < FEW:
+    if size <= TOO_MANY:
         return None
     weights = sum(one.numel() for one in estimator.module_.parameters())
     return (
