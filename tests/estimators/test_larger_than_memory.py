@@ -20,11 +20,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMean
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
-    rows = np.random.default_rng(0).normal(size=(ROWS // 100, FEATURES)).astype(np.float32)
-    array = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, (ROWS, FEATURES))
-    array[:] = np.tile(rows, (100, 1))
-    array.flush()
-    columns = {str(i): np.tile(column, 100) for i, column in enumerate(rows.T)}
+    rows = np.random.default_rng(0).normal(size=(ROWS, FEATURES)).astype(np.float32)
+    np.save(folder / "x.npy", rows)
+    columns = {str(i): column for i, column in enumerate(rows.T)}
     pq.write_table(pa.table(columns), folder / "x.parquet", row_group_size=5000)
     return folder
 
