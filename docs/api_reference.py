@@ -239,6 +239,8 @@ SECTIONS = (
             "DivergedError",
             "CheckpointWarning",
             "NoBetterThanMeanWarning",
+            "UnusedCodeWarning",
+            "GeneralizationWarning",
             "UnstableTrainingWarning",
             "InterruptedWarning",
             "OverlapWarning",

@@ -102,7 +102,7 @@ def messages() -> dict[str, dict[int, tuple[str, ...]]]:
 
 
 @cache
-def tested() -> str:
+def texts_of_tests() -> str:
     """Return all texts in the tests; patterns without their escapes."""
     found = []
     for path in sorted(TESTS.rglob("*.py")):
@@ -137,6 +137,29 @@ def untested(file: str) -> list[str]:
     found = []
     for line, parts in messages()[file].items():
         every = pieces(parts)
-        if not any(piece in tested() for piece in every - in_several() or every):
+        if not any(piece in texts_of_tests() for piece in every - in_several() or every):
             found.append(f"{file}:{line}: {' … '.join(parts)}")
     return found
+
+
+# Messages without a test, by the beginning of the file's name. The numbers may only fall.
+LEFT = {
+    "interop/keras/": 80,
+    "interop/onnx/": 2,
+    "interop/torch/": 26,
+    "model_file/": 17,
+    "io/": 10,
+    "cli/": 10,
+    "data/": 6,
+    "estimators/": 3,
+    "anomaly/": 1,
+    "blueprint/": 1,
+}
+FOLDERS = sorted({file.partition("/")[0] for file in messages()} - {"interop"})
+
+
+@pytest.mark.parametrize("place", [*FOLDERS, *(one for one in LEFT if one.startswith("interop"))])
+def test_a_message_is_compared_in_some_test(place):
+    found = [text for file in messages() if file.startswith(place) for text in untested(file)]
+    allowed = LEFT.get(place, LEFT.get(f"{place}/", 0))
+    assert len(found) <= allowed, "\n".join(found)

@@ -91,6 +91,31 @@ class NoBetterThanMeanWarning(UserWarning):
     """
 
 
+class UnusedCodeWarning(UserWarning):
+    """Issued by `fit` if many dimensions of the code are the same for all sequences.
+
+    The message names them. Units with a ReLU may end at 0 for all sequences, and a variational
+    code may collapse. Use a linear code, a lower `kl_weight`, or a smaller `latent_dim`.
+
+    See Also
+    --------
+    NoBetterThanMeanWarning : The model as a whole has learned little.
+    """
+
+
+class GeneralizationWarning(UserWarning):
+    """Issued by `fit` if a model is not likely to describe other sequences.
+
+    Its validation loss is far above its training loss, because it has learned the training
+    sequences by heart, or because the validation sequences have another distribution; the message
+    says which. Or nothing is held out, and the model has many more weights than there are values.
+
+    See Also
+    --------
+    OverlapWarning : Validation data that say little about other sequences.
+    """
+
+
 class UnstableTrainingWarning(UserWarning):
     """Issued by `fit` if training diverged and continues from earlier weights.
 

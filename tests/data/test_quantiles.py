@@ -64,3 +64,11 @@ def test_a_feature_of_rare_events_is_scaled_by_its_standard_deviation():
     scaler = Scaler.fit("robust", chunks_of(events), 1, lambda: chunks_of(events))
     assert scaler.shift == 0
     np.testing.assert_allclose(scaler.scale, events.std(), rtol=1e-12)
+
+
+def test_the_missing_value_of_r_does_not_count():
+    """NumPy calls its bits, those of a signalling NaN, an invalid value."""
+    values = VALUES[:9].copy()
+    values.view(np.uint64)[4, 1] = 0x7FF00000000007A2
+    expected = np.nanquantile(np.where(np.isnan(values), np.nan, values), 0.5, axis=0)
+    np.testing.assert_allclose(sampled(values).quantiles((0.5,))[0], expected, rtol=1e-12)

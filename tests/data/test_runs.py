@@ -84,6 +84,13 @@ def test_missing_values_are_kept(small_arrays_too):
     assert np.allclose(ragged.mean_sequence(), padded(given, missing="mask").mean_sequence())
 
 
+def test_an_empty_list_among_the_sequences_does_not_change_their_dtype(small_arrays_too):
+    given = [[], *sequences(dtype=np.float32)]
+    ragged = Sequences.from_list(given)
+    assert isinstance(ragged.values, Runs)
+    assert {one.dtype for one in (ragged.values, ragged.take([0, 4])[0])} == {np.dtype(np.float32)}
+
+
 def test_few_or_similar_sequences_are_one_padded_array(small_arrays_too):
     assert isinstance(
         Sequences.from_list([np.zeros((n, 1)) for n in (300, 400)]).values, np.ndarray
@@ -119,3 +126,12 @@ def test_a_model_does_not_depend_on_how_its_sequences_are_kept(monkeypatch):
     assert first.history_["loss"] == pytest.approx(second.history_["loss"], rel=1e-6)
     assert np.allclose(codes, other_codes, atol=1e-6)
     assert score == pytest.approx(other_score, rel=1e-6)
+
+
+def test_messages_about_a_part_name_sequences_by_their_number_in_the_whole(small_arrays_too):
+    given = sequences()
+    ragged = Sequences.from_list(given)
+    ragged.values.series[0][sum(LENGTHS[:10]) + 7, 1] = np.nan  # sequence 10, after the check
+    for part, place in ((ragged.load(4, 15), 6), (ragged[np.array([2, 10])], 1)):
+        with pytest.raises(InputError, match="Sequence 10 holds nan at step 7, feature 1"):
+            part.take([place])

@@ -163,6 +163,23 @@ def test_windows_of_series_that_are_not_in_memory_equal_those_in_memory(
         )
 
 
+@pytest.mark.parametrize("options", [{}, {"dilation": 3}, {"stride": 100, "short": "keep"}])
+def test_the_steps_between_distant_windows_are_not_loaded(options, tmp_path):
+    series = [mapped(tmp_path, SERIES), mapped(tmp_path, SERIES[:9], "short.npy")]
+    if "short" not in options:
+        series = series[:1]
+    there = Windows(series, 12, **options)
+    here = Windows([np.array(one) for one in series], 12, **options)
+    if "stride" not in options:
+        there, here = there[::100], here[::100]
+    part, some = there.load(1, len(there)), np.arange(1, len(here))
+    assert sum(len(one) for one in part.series) <= 12 * len(part)
+    for one, other in zip(part.take(some - 1), here.take(some), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(part.lengths_of(some - 1), here.lengths_of(some))
+    np.testing.assert_array_equal(part[3], here[4])
+
+
 def test_short_series_in_files_share_a_block(tmp_path):
     series = [mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(np.split(SERIES, 72))]
     windows = Windows(series, 4)  # series of 10 steps have 7 windows, and 240 bytes

@@ -15,7 +15,7 @@ from unspool import (
     StackedAutoencoder,
     Windows,
 )
-from unspool.errors import DivergedError, UnstableTrainingWarning
+from unspool.errors import DivergedError, InputError, UnstableTrainingWarning
 from unspool.estimators.divergence_advice import advice_after_divergence
 from unspool.training.divergence import Evidence
 
@@ -223,3 +223,13 @@ def test_hard_data_and_high_learning_rates_lead_to_a_sane_model_or_a_clear_error
     error = model.reconstruction_error(X).mean()
     assert np.isfinite(model.reconstruct(X)).all()
     assert error < 100 * model.history_["loss"][0] + 10
+
+
+def test_differences_that_overflow_are_refused_by_a_forecaster():
+    X = np.sin(np.arange(12) / 2 + np.arange(30)[:, None] ** 2) * 3e38
+    with pytest.raises(InputError) as caught:
+        LSTMForecaster(horizon=1, units=4, scaling="none", epochs=1, verbose=0).fit(X)
+    assert str(caught.value) == (
+        "Expected scaled values whose differences are at most 3.4e+38, the largest number of "
+        "float32, got larger differences; set `scaling`='standard', or divide the data."
+    )

@@ -67,7 +67,7 @@ BAD = [
         {"decoder": "repeet"},
         "unknown `decoder` 'repeet': did you mean 'repeat'? Known are 'dense', 'flat', 'previous', "
         "'repeat', 'reshape', 'reversed_input', 'state', 'state_previous', "
-        "'state_reversed_input'.",
+        "'state_repeat', 'state_reversed_input'.",
     ),
     (
         {"optimizer": "Adam"},
@@ -115,7 +115,7 @@ BAD = [
         {"horizon": 2, "forecast_decoder": "stat"},
         "unknown `forecast_decoder` 'stat': did you mean 'state'? Known are 'dense', 'flat', "
         "'previous', 'repeat', 'reshape', 'reversed_input', 'state', 'state_previous', "
-        "'state_reversed_input'.",
+        "'state_repeat', 'state_reversed_input'.",
     ),
     (
         {"forecast_decoder": "state"},

@@ -77,8 +77,9 @@ def test_classes_of_sequences_in_a_file_are_learned(in_small_blocks, tmp_path):
 
 def test_one_long_sequence_among_short_ones_is_fitted_encoded_and_scored():
     rng = np.random.default_rng(0)
-    X = [np.sin(np.arange(length) / 3)[:, None] for length in rng.integers(5, 10, 60)]
-    X.insert(40, np.sin(np.arange(2000.0) / 3)[:, None])
+    lengths = rng.integers(5, 10, 61)
+    lengths[40] = 2000
+    X = [np.sin(np.arange(n) / 3 + rng.uniform(0, 6))[:, None] for n in lengths]
     model = LSTMAutoencoder(2, patch_size=1, n_kernels=0, **SMALL).fit(X)
     assert "5 to 2,000 steps" in model._batches_note
     codes, errors = model.transform(X), model.reconstruction_error(X)

@@ -238,6 +238,17 @@ REFUSED = {
         lambda: Sequential([Input((6, 2)), L.Dense(5, name="odd"), L.Dense(2)]),
         "Dense 'odd' cannot be imported: it is applied to every step; put a Flatten before it.",
     ),
+    "states of all steps": (
+        lambda: Sequential(
+            [
+                *(Input((6, 2)), L.LSTM(4, return_sequences=True)),
+                *(L.Flatten(name="odd"), L.Dense(1)),
+            ]
+        ),
+        "Flatten 'odd' cannot be imported: it joins the states of all steps, which no estimator "
+        "does; end the recurrent layers with return_sequences=False, GlobalAveragePooling1D or "
+        "GlobalMaxPooling1D.",
+    ),
     "strides": (
         lambda: Sequential([Input((8, 6, 1)), L.Conv2D(2, 3, (2, 1), "same", name="odd")]),
         "Conv2D 'odd' cannot be imported: its `strides` is (2, 1); both must be the same.",

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unspool import read_file
+from unspool import read_file, sequences_from_table
 from unspool.errors import InputError
+from unspool.io import pictures
 
 
 def text(content):
@@ -80,7 +81,7 @@ CASES = [
      "sparse rows, {0 1, …}, are not read; write every value."),
     ("a.arff", text(f"{ARFF}@data\n1\n"), {},
      "there is no `@attribute` before `@data`; write the file again."),
-    ("a.arff", text(f"{CHANNELS}@attribute y relational\n@attribute b numeric\n@end y\n@data\n"), {},
+    ("a.arff", text(f"{CHANNELS}@attribute y relational\n@end y\n@data\n"), {},
      "line 5: only one relational attribute is read."),
     ("a.arff", text(f"{ARFF}@attribute x colour\n@data\n1\n"), {},
      "line 2: unknown type 'colour': known are numeric, real, integer, string, date, relational "
@@ -179,4 +180,82 @@ def test_an_unknown_directive_of_a_format_of_times_is_named(tmp_path):
     assert str(caught.value) == (
         "`date_format` (--date-format): the directive %Q is unknown; use %Y %y %m %b %d %j %H %I "
         "%M %S %f %p %a %z."
+    )
+
+
+def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 4)
+    folder(x_png=picture(3, 2))(tmp_path / "a")
+    refused(tmp_path / "a", "x.png: the picture has 2x3 pixels; make it smaller.", images=True)
+
+
+def test_a_key_that_several_arrays_end_with_is_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x/v"], file["y/v"] = MATRIX, MATRIX
+    refused(path, "`key`: several arrays end with 'v': x/v, y/v.", key="v")
+
+
+def test_values_in_other_files_are_not_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", (3, 2), "f4", external=[(str(tmp_path / "raw"), 0, 24)])
+    refused(path, "the values are in other files, which are not read; write one file.")
+
+
+def test_cells_of_very_different_lengths_are_not_padded(tmp_path):
+    path = tmp_path / "a.mat"
+    matlab(a=cells(*[np.ones((2, 1))] * 4000, np.ones((1 << 14, 1))))(path)
+    refused(path, "the cells of 'a' differ too much in length to be padded.")
+
+
+def test_a_word_in_a_file_of_the_ucr_archive_is_named(tmp_path):
+    path = tmp_path / "a_TRAIN.tsv"
+    path.write_text("1\t2\t3\n" * 9 + "1\t2\tx\n")
+    refused(
+        path,
+        "line 10: expected a number at step 1, got 'x'; correct it; if the file is a table with a "
+        "header, rename it to end in .csv or .txt.",
+    )
+
+
+def test_bytes_of_another_encoding_far_below_the_header_are_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 100_000 + b"1,\xe9\n")
+    refused(path, "a column contains bytes that are not utf8, so it is", window=1, encoding="utf-8")
+
+
+def refused(path, message, **options):
+    with pytest.raises(InputError) as caught:
+        read_file(path, **options)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_times_of_a_table_that_are_words_are_refused():
+    table = pa.table({"id": [*"aabb"], "time": ["noon", "night"] * 2, "v": [1.0, 2, 3, 4]})
+    with pytest.raises(InputError) as caught:
+        sequences_from_table(table, id="id", time="time")
+    assert str(caught.value) == (
+        "column 'time' cannot be read as numbers or as dates and times (its first value is "
+        "'noon'); write times like 2024-01-31 13:00:00."
+    )
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        np.array(["2024-01-01", "NaT", "2024-01-01", "2024-01-02"], "M8[s]"),
+        [1.0, None, 1.0, 2.0],
+        ["2024-01-01", None, "2024-01-01", "2024-01-02"],
+    ],
+    ids=["dates", "numbers", "texts"],
+)
+def test_a_time_of_a_table_that_is_missing_is_refused(times):
+    table = pa.table({"id": [*"aabb"], "time": times, "v": [1.0, 2, 3, 4]})
+    with pytest.raises(InputError) as caught:
+        sequences_from_table(table, id="id", time="time")
+    assert str(caught.value) == (
+        "time column 'time' is empty in data row 2; fill it, since every row needs a time."
     )

@@ -26,7 +26,7 @@ COMMON = {
         HealthCheck.large_base_example,
     ),
 }
-settings.register_profile("few", max_examples=20, derandomize=True, **COMMON)
+settings.register_profile("few", max_examples=25, derandomize=True, **COMMON)
 settings.register_profile("many", max_examples=max(1, EXAMPLES), print_blob=True, **COMMON)
 settings.load_profile("many" if EXAMPLES else "few")
 

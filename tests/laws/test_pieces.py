@@ -13,6 +13,7 @@ from tests.laws.strategies import (
     fitted,
     futures_of,
     outputs,
+    seeds,
 )
 from unspool import runtime
 
@@ -33,6 +34,11 @@ def joined(pieces):
     return np.concatenate(rows)
 
 
+def edges_of(n, seed):
+    """Return the edges of up to four pieces of `n` sequences."""
+    return sorted({0, n, *np.random.default_rng(seed).integers(0, n + 1, 3)})
+
+
 def of_pieces(compute, X, future, edges):
     pieces = []
     for start, stop in itertools.pairwise(edges):
@@ -45,7 +51,7 @@ def of_pieces(compute, X, future, edges):
 def test_sequences_in_pieces_have_the_outputs_of_all_together(configuration, data):
     model, X = fitted(configuration), data.draw(examples(configuration))
     future = futures_of(configuration, len(X))
-    edges = sorted({0, len(X), *data.draw(st.lists(st.integers(0, len(X)), max_size=3))})
+    edges = edges_of(len(X), data.draw(seeds))
     expected = outputs(model, X, future)
     got = of_pieces(lambda *part: outputs(model, *part), X, future, edges)
     exact = configuration.exact and "Conv" not in configuration.estimator
@@ -56,7 +62,7 @@ def test_sequences_in_pieces_have_the_outputs_of_all_together(configuration, dat
 def test_the_runtime_encodes_in_pieces_what_it_encodes_together(configuration, data):
     model = runtime.Model(fitted(configuration).contents())
     X = data.draw(examples(configuration))
-    edges = sorted({0, len(X), *data.draw(st.lists(st.integers(0, len(X)), max_size=3))})
+    edges = edges_of(len(X), data.draw(seeds))
     expected = {"codes": model.encode(X)}
     got = of_pieces(lambda part, _: {"codes": model.encode(part)}, X, None, edges)
     assert_same(expected, got, exact=False)

@@ -50,7 +50,7 @@ def test_the_runtime_agrees_with_the_estimator(configuration, data):
         ("LSTMAutoencoder", "LSTMForecaster"),
         forms=("sequences",),
         required=(("bidirectional", False),),
-        excluded=("normalization", "missing"),
+        excluded=("normalization", "missing", "conv_filters"),
     ),
     st.integers(0, 2**32 - 1),
     st.integers(1, 2 * STEPS),

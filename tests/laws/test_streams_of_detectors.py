@@ -14,7 +14,8 @@ from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 MASKED = [name for name in MODELS if "probabilities" not in name]
-CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+# Scores are logarithms of errors, and an error that happens to be near 0 has few digits.
+CLOSE = {"rtol": 1e-5, "atol": 0.01}
 
 
 @functools.lru_cache(maxsize=64)

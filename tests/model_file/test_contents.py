@@ -70,7 +70,7 @@ HEADERS = [
         changed(parameters__decoder="rep"),
         "unknown `decoder` 'rep': did you mean 'repeat'? Known are 'dense', 'flat', 'previous', "
         "'repeat', 'reshape', 'reversed_input', 'state', 'state_previous', "
-        "'state_reversed_input'.",
+        "'state_repeat', 'state_reversed_input'.",
     ),
     (
         changed(parameters__activation="x" * 1000),

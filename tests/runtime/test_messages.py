@@ -14,10 +14,11 @@ from unspool import (
     plots,
     runtime,
 )
-from unspool.errors import InputError
+from unspool.errors import InputError, ModelFileError
 from unspool.evaluation import labels_from_windows
 from unspool.lstm import BACKENDS, Call, choose, convolutions
 from unspool.nn.decoder import check_known
+from unspool.nn.device import resolve_device
 from unspool.plots._time_axis import times_as_numbers
 
 pytestmark = pytest.mark.filterwarnings(
@@ -148,7 +149,9 @@ def test_what_is_wrong_is_said_in_full(name):
 def test_a_call_that_no_backend_serves_is_refused_with_the_reason_of_each(monkeypatch):
     for name, backend in BACKENDS.items():
         monkeypatch.setattr(backend, "refusal", lambda call, name=name: f"is no {name}")
-    with pytest.raises(InputError, match="^No backend serves this cell: compiled is no compiled; "):
+    with pytest.raises(
+        InputError, match=r"^No backend serves this cell: compiled is no compiled; "
+    ):
         choose(Call())
 
 
@@ -157,3 +160,43 @@ def test_a_package_names_itself_if_it_has_no_such_attribute(package):
     with pytest.raises(AttributeError) as caught:
         package.nothing  # noqa: B018
     assert str(caught.value) == f"module {package.__name__!r} has no attribute 'nothing'"
+
+
+def test_a_device_that_computes_nothing_is_refused(monkeypatch):
+    def zeros(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr(torch, "zeros", zeros)
+    with pytest.raises(InputError) as caught:
+        resolve_device("cpu")
+    assert str(caught.value) == (
+        "`device` 'cpu' cannot be used (this PyTorch cannot compute there). Use 'auto' or 'cpu'."
+    )
+
+
+def test_a_model_file_without_a_detector_is_no_detector(tmp_path):
+    path = tmp_path / "a.unspool"
+    DenseAutoencoder(2, **QUICK).fit(X).save(path)
+    with pytest.raises(ModelFileError) as caught:
+        runtime.load_detector(path)
+    assert str(caught.value) == (
+        f"{path} does not hold a usable detector: Expected contents of an AnomalyDetector, got "
+        "contents of DenseAutoencoder without a detector; fit an AnomalyDetector with this model."
+    )
+
+
+def test_a_loss_function_of_the_runtime_that_returns_another_shape_is_refused():
+    def by_feature(predicted, target):
+        return ((predicted - target) ** 2).mean(1)
+
+    def squares(predicted, target):
+        return (predicted - target) ** 2
+
+    contents = LSTMAutoencoder(2, loss=squares, **QUICK).fit(X).contents()
+    model = runtime.Model(contents, custom_objects={"squares": by_feature})
+    with pytest.raises(InputError) as caught:
+        model.reconstruction_error(X)
+    assert str(caught.value) == (
+        "The loss function 'squares' must return a loss for each value, (12, 6, 2), or for each "
+        "step, (12, 6), got shape (12, 2)."
+    )

@@ -72,7 +72,9 @@ class Unstable(nn.Module):
         return {"loss": Term(total, 1)}
 
 
-def test_training_that_diverges_continues_from_the_last_good_weights_with_half_the_learning_rate():
+def test_training_that_diverges_continues_from_the_last_good_weights_with_half_the_learning_rate(
+    caplog,
+):
     model = Unstable()
     optimizer = torch.optim.SGD(model.parameters(), 0.8)  # steps of 0.8 · 2 · (1.5 - value)
     with pytest.warns(UnstableTrainingWarning) as warned:
@@ -89,6 +91,8 @@ def test_training_that_diverges_continues_from_the_last_good_weights_with_half_t
         f"continues from earlier weights with a learning rate of {rate}."
         for rate in ("0.4", "0.2")
     ]
+    logged = [(one.name, one.levelname, one.getMessage()) for one in caplog.records]
+    assert logged == [("unspool.training", "WARNING", str(one.message)) for one in warned]
 
 
 def test_a_loss_is_recomputed_only_if_it_is_far_above_all_earlier_losses():

@@ -54,7 +54,7 @@ class StepSample:
         # Differences of the largest numbers overflow; a power of two changes no digit.
         hidden = np.isnan(values)
         exponent = np.frexp(abs(np.where(hidden, 0, values)).max(axis=0))[1].clip(-1000, 1000)
-        units = np.ldexp(values, -exponent)
+        units = np.ldexp(np.where(hidden, np.nan, values), -exponent)  # other NaN make NumPy warn
         if hidden.any():  # missing values do not count; without any other, quantiles are 0
             units[:, hidden.all(axis=0)] = 0
             found = np.nanquantile(units, shares, axis=0)

@@ -32,6 +32,7 @@ from unspool.data.lengths import (
     sum_of_present,
     with_zero_padding,
 )
+from unspool.data.ragged import float_arrays
 from unspool.data.series import read_one, same_columns
 from unspool.data.stored import Stored, Values, as_stored
 from unspool.data.stored_runs import Runs, mapped_runs, pieces, runs_in_memory
@@ -50,9 +51,12 @@ class Sequences:
 
     Parameters
     ----------
-    values : array of shape (N, T, F)
+    values : array of shape (N, T, F), or object with such sequences
         Real numbers. float32 and float64 are kept, other dtypes become float64. The array is
         copied only if it must be converted, or if its padding contains anything but zeros.
+        Memory-mapped arrays and data sets of h5py or zarr of at least 256 MiB, and objects with
+        ``len`` and ``take(indices)`` or indices, are read in pieces, when a batch needs them; the
+        guide "Data larger than memory" describes them.
     lengths : array of int, shape (N,), optional
         Number of real steps of every sequence, from 0 to T. Later steps are padding, and their
         values are ignored. By default, steps at the end that are NaN in every feature are padding.
@@ -65,15 +69,14 @@ class Sequences:
     Attributes
     ----------
     values : array of shape (N, T, F)
-        The values, with zeros as padding.
+        The values, with zeros as padding; or an object that reads its rows when it is indexed, if
+        they are not in memory.
     lengths : array of int64, shape (N,)
         Number of real steps of every sequence.
     feature_names : tuple of F str, or None
         Names of the features, if they are known.
     missing : {"raise", "mask"}
         The parameter.
-    has_missing : bool
-        Whether a real step contains NaN.
 
     Raises
     ------
@@ -266,29 +269,14 @@ class Sequences:
             steps = np.array([int(real_steps(array)) for array in reals])
             if (runs := mapped_runs(reals, steps)) is not None:
                 return cls(runs, steps, names, missing)
-        arrays = [as_floats(array, f"sequence {i}") for i, array in enumerate(reals)]
-        filled = [array for array in arrays if array.shape != (0,)]  # [] has no features to count
-        features = filled[0].shape[1] if filled and filled[0].ndim == 2 else 1
-        for i, array in enumerate(arrays):
-            if array.ndim not in (1, 2) or 0 in array.shape[1:]:
-                raise InputError(
-                    "Expected every sequence as (steps, features) or (steps,), "
-                    f"got shape {array.shape} for sequence {i}."
-                )
-            if array.shape != (0,) and array.size != len(array) * features:
-                raise InputError(
-                    f"Expected sequences of {features} features like the first, got shape "
-                    f"{array.shape} for sequence {i}{_features_first(filled)}."
-                )
-        arrays = [array.reshape(len(array), features) for array in arrays]
+        arrays, dtype = float_arrays(reals)
         lengths = np.array([int(real_steps(array)) for array in arrays])
-        if (runs := runs_in_memory(arrays, lengths)) is not None:
+        if (runs := runs_in_memory(arrays, lengths, dtype)) is not None:
             found = cls(runs, lengths, names, missing)
             for _ in found.chunks():  # checks that they are finite
                 pass
             return found
-        dtype = np.result_type(*{array.dtype for array in filled or arrays})
-        values = np.zeros((len(arrays), lengths.max(), features), dtype)
+        values = np.zeros((len(arrays), lengths.max(), arrays[0].shape[1]), dtype)
         for row, array, length in zip(values, arrays, lengths, strict=True):
             row[:length] = array[:length]
         return cls(values, lengths, names, missing)
@@ -483,14 +471,6 @@ class Sequences:
 def counted(number: int, noun: str) -> str:
     """Return a number with a noun in singular or plural: "1 step", "2 steps"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _features_first(arrays: Sequence[FloatArray]) -> str:
-    """Return a hint for the message, if arrays look like (features, steps)."""
-    first, others = {len(array) for array in arrays}, {array.shape[1:] for array in arrays}
-    if len(first) == 1 and len(others) > 1 and all(array.ndim == 2 for array in arrays):
-        return "; where features come first, as (F, T), give [x.T for x in X]"
-    return ""
 
 
 def check_feature_names(names: Sequence[str] | None, features: int) -> tuple[str, ...] | None:

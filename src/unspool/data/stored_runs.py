@@ -158,12 +158,13 @@ def pieces(lengths: IntArray, limit: int) -> Iterator[tuple[int, int]]:
         yield start, len(lengths)
 
 
-def runs_in_memory(arrays: Sequence[FloatArray], lengths: IntArray) -> Runs | None:
+def runs_in_memory(
+    arrays: Sequence[FloatArray], lengths: IntArray, dtype: np.dtype[Any]
+) -> Runs | None:
     """Return arrays (T_i, F) as `Runs` if one array of them is large and mostly padding, else None.
 
     Only the first `lengths` (N,) rows of each are used.
     """
-    dtype = np.result_type(*{one.dtype for one in arrays})
     padded = len(lengths) * int(lengths.max())
     if padded * arrays[0].shape[1] * dtype.itemsize < PADDED_BYTES:
         return None

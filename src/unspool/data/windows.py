@@ -34,9 +34,11 @@ class Windows(WindowPlaces):
 
     Parameters
     ----------
-    series : array of shape (T,) or (T, F), pandas or polars frame, or list of those
-        One long series or several; rows are time steps. Any real dtype is accepted, also
-        memory-mapped arrays. A pandas frame with the index (instance, time) contains one series
+    series : array of shape (T,) or (T, F), pandas or polars frame, data set, or list of those
+        One long series or several; rows are time steps. Any real dtype is accepted. Memory-mapped
+        arrays and data sets of h5py or zarr of at least 256 MiB, and every
+        ``pyarrow.dataset.Dataset`` of columns of numbers, are read in pieces, when a batch needs
+        them. A pandas frame with the index (instance, time) contains one series
         for every instance. If several frames have their columns in different orders, they are put
         in the order of the first frame.
     size : int, str or timedelta
@@ -77,13 +79,12 @@ class Windows(WindowPlaces):
     Attributes
     ----------
     series : list of arrays of shape (T_i, F)
-        The series, not copied.
+        The series, not copied; those that are not in memory are objects that read their rows when
+        they are indexed.
     size, stride, dilation : int
         The parameters, in steps.
     tail, short, missing
         The parameters.
-    has_missing : bool
-        Whether a series contains NaN.
     times : list of arrays of shape (T_i,), or None
         Times of the steps, if they are known.
     max_gap : float or None
@@ -263,6 +264,8 @@ class Windows(WindowPlaces):
         np.minimum.at(first, owner, begin)
         np.maximum.at(stops, owner, end)
         first = np.minimum(first, stops)  # series without a window
+        if (stops - first).sum() > 2 * part.lengths_of(numbers).sum():
+            return part._copied()
         part.series = [self.series[i][first[i] : stops[i]] for i in range(low, high)]
         part.times, part._stored = None, False
         part._first = self._first - first[self._series_of]
@@ -297,6 +300,20 @@ class Windows(WindowPlaces):
         part = object.__new__(Windows)
         part.__dict__.update(self.__dict__)
         part._picked = self._picked[key] if isinstance(key, slice) else self._numbers(key)
+        return part
+
+    def _copied(self) -> "Windows":
+        """Return windows that are far from each other over a series of their steps alone."""
+        values, lengths = self.take(np.arange(len(self)))
+        count, steps = values.shape[:2]
+        part: Windows = self[:]
+        part.series, part.times, part._stored = [values.reshape(count * steps, -1)], None, False
+        # Each window is a piece.
+        part._picked, part._cut, part.dilation, part._left_out = range(count), True, 1, 0
+        part._series_of, part._first = np.zeros(count, np.int64), np.arange(count) * steps
+        part._lengths, part._last = lengths, np.zeros(count, np.int64)
+        part._begins, part._ends = np.arange(count), np.arange(1, count + 1)
+        part._has_missing = self._has_missing
         return part
 
     def latest(self) -> list[npt.NDArray[Any]]:

@@ -30,7 +30,7 @@ from unspool.estimators.checkpointing import (
     read_checkpoint_arguments,
     seeds,
 )
-from unspool.estimators.comparison import warn_if_no_better_than_mean
+from unspool.estimators.diagnosis import warn_of_weaknesses
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import (
     continued,
@@ -220,7 +220,15 @@ class Model(ReadsTrainingData):
             If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
-            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`; or if
+            held-out sequences have copies among the others.
+        NoBetterThanMeanWarning
+            If the model is no better than the mean sequence.
+        UnusedCodeWarning
+            If many dimensions of the code are the same for all sequences.
+        GeneralizationWarning
+            If the validation loss is far above the training loss, or if nothing is held out and the
+            model is far too large for the data.
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
@@ -342,7 +350,7 @@ class Model(ReadsTrainingData):
         else:
             self.history_ = history
         if run.passes is None and run.interruption.requested is None:
-            warn_if_no_better_than_mean(self, data.source, batches, validation)
+            warn_of_weaknesses(self, data.source, batches, validation)
 
     def _generators(self, run: Run) -> tuple[np.random.Generator, torch.Generator]:
         """Return the random number generators of NumPy and of PyTorch."""

@@ -54,7 +54,7 @@ from unspool.estimators.classifying import (
 )
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import continued, read_start, resume, standardizations
-from unspool.estimators.held_out import read_groups
+from unspool.estimators.held_out import read_groups, warn_if_copied
 from unspool.estimators.labels import (
     read_validation,
     split_by_class,
@@ -342,7 +342,8 @@ class EncoderClassifier(ClassPredictions):
             If a checkpoint cannot be written, or was written by other versions of packages.
         OverlapWarning
             If rows of `X` are overlapping windows of one series, which are then split by time; or
-            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`.
+            if sequences of `validation_data` occur in `X`, or overlap sequences of `X`; or if
+            held-out sequences have copies among the others.
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
@@ -470,6 +471,7 @@ class EncoderClassifier(ClassPredictions):
             if grouped is not None:
                 _, grouped = np.unique(grouped[keep], return_inverse=True)
         halves = split_by_class(source, indices, share, rng, grouped)
+        warn_if_copied(source, *halves)
         of_classes = weights_of_classes(self.class_weight, self.classes_, indices, weights)
         data, validated = Labelled(source, indices, weights).times(of_classes), None
         if validation_data is not None:

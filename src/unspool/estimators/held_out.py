@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data.convert import Source
+from unspool.data.copies import copies
 from unspool.data.labels import known_labels
 from unspool.data.overlap import window_shift
 from unspool.data.sequences import IntArray
@@ -17,6 +18,8 @@ from unspool.training.batches import Batches
 # `validation_split` "auto" holds out AUTO_SHARE of the sequences and at least MIN_HELD_OUT; none if
 # these are more than MAX_SHARE of all.
 AUTO_SHARE, MIN_HELD_OUT, MAX_SHARE = 0.1, 5, 0.25
+
+COPIED = 0.1  # share of the held-out sequences that may have copies among the others
 
 Parts = tuple[IntArray, IntArray]
 
@@ -135,6 +138,23 @@ def split_by_time(
     if not count:
         return everything, everything[:0]
     return everything[: max(0, n - count - between)], everything[n - count :]
+
+
+def warn_if_copied(source: Source, training: IntArray, held_out: IntArray) -> None:
+    """Warn if held-out sequences of `X` occur among those to train on as well."""
+    found = copies(source, training, held_out)
+    if found.copied <= COPIED * found.checked:
+        return
+    windows = isinstance(source, Windows)
+    what = "windows" if windows else "sequences"
+    where = "another series of `X`, at steps that are trained on" if windows else "the rest of `X`"
+    warnings.warn(
+        f"{found.copied} of {found.checked} held-out {what} that were checked occur in {where}, so "
+        f"the validation loss says little about other {'series' if windows else 'sequences'}; "
+        "remove the copies, or hold them out together with `groups`.",
+        OverlapWarning,
+        stacklevel=5,
+    )
 
 
 def read_groups(groups: Any, n: int) -> IntArray | None:

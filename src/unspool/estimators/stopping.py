@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 from sklearn.base import BaseEstimator
 
+from unspool._logging import logger
 from unspool.errors import InterruptedWarning
 from unspool.estimators.saving import python_numbers
 from unspool.training.interruption import Interruption, interruptible
+
+LOGGER = logger("unspool.training")
 
 
 @contextmanager
@@ -27,11 +30,9 @@ def fitting(estimator: BaseEstimator, how_to_go_on: str) -> Iterator[Interruptio
             yield interruption
             estimator.interrupted_ = interruption.answer() is not None
         if estimator.interrupted_ and interruption.outermost:
-            warnings.warn(
-                f"Training was interrupted {interruption.progress}; {how_to_go_on}",
-                InterruptedWarning,
-                stacklevel=4,
-            )
+            message = f"Training was interrupted {interruption.progress}; {how_to_go_on}"
+            LOGGER.warning("%s", message)
+            warnings.warn(message, InterruptedWarning, stacklevel=4)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from unspool.estimators.fitted_model import FittedModel
 from unspool.estimators.going_on import (
     check_same_structure,
 )
-from unspool.estimators.held_out import read_groups, split
+from unspool.estimators.held_out import read_groups, split, warn_if_copied
 from unspool.estimators.loss_checks import check_loss
 from unspool.estimators.missing import check_present
 from unspool.estimators.sample_weight import (
@@ -115,6 +115,7 @@ class ReadsTrainingData(FittedModel):
                 f"`validation_split` {self.validation_split} leaves no step to train on, because "
                 "all sequences except those held out are empty; remove the empty ones."
             )
+        warn_if_copied(data.whole, training, held_out)
         return training, held_out
 
     def _learn_scaling(self, run: Run, data: TrainingData) -> None:

@@ -185,15 +185,17 @@ def _checked_times(table: Any, name: str) -> Column:
     times = as_times(column)
     if times is None and is_numeric(column.type):
         times = column.to_numpy()
-    if times is None:
-        raise InputError(
-            f"column {name!r} cannot be read as numbers or as dates and times (its first value is "
-            f"{short(str(column[0].as_py()))}); write times like 2024-01-31 13:00:00."
-        )
-    missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
+    missing = np.asarray(column.is_null())
+    if times is not None:
+        missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
     if missing.any():
         raise InputError(
             f"time column {name!r} is empty in data row {missing.argmax() + 1}; fill it, since "
             "every row needs a time."
+        )
+    if times is None:
+        raise InputError(
+            f"column {name!r} cannot be read as numbers or as dates and times (its first value is "
+            f"{short(str(column[0].as_py()))}); write times like 2024-01-31 13:00:00."
         )
     return np.asarray(times)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool._types import NormalizationName
+from unspool.errors import InputError
 from unspool.lstm import dense
 from unspool.nn.missing import carried, filled
 from unspool.nn.normalization import Level, last_steps, level_of
@@ -246,8 +247,18 @@ class NormalEquations:
         Each feature has the penalty from `PENALTIES` with the smallest error of generalised
         cross-validation: Golub, Heath & Wahba 1979, "Generalized Cross-Validation as a Method for
         Choosing a Good Ridge Parameter", equation 1.4.
+
+        Raises
+        ------
+        InputError
+            If differences of values overflow.
         """
         assert isinstance(self.gram, Tensor)
+        if not (self.gram.isfinite().all() and torch.as_tensor(self.moment).isfinite().all()):
+            raise InputError(
+                "Expected scaled values whose differences are at most 3.4e+38, the largest number "
+                "of float32, got larger differences; set `scaling`='standard', or divide the data."
+            )
         values, vectors = torch.linalg.eigh(self.gram)
         values = values.clamp(min=0)
         rotated = vectors.mT @ self.moment  # (F, columns, K)

@@ -135,7 +135,9 @@ class Batches:
         self.order: MixedOrder | LengthOrder | BlockOrder | None = None
         edges = None if rng is None else source.blocks  # None if the sequences are in memory
         if edges is not None:
-            blocks, self.indices = Blocks(source, edges), np.sort(indices)
+            if (indices[1:] < indices[:-1]).any():
+                self.indices = np.sort(indices)
+            blocks = Blocks(source, edges)
             self.order = BlockOrder(blocks, self.indices, batch_size, steps)
             self._take = blocks.take
             return

@@ -10,8 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from unspool._logging import logger
 from unspool.errors import DivergedError, UnstableTrainingWarning
 from unspool.training.plain_state import by_weight, from_weights, tensors
+
+LOGGER = logger("unspool.training")
 
 DIVERGENCE_FACTOR = (
     100.0  # a loss has diverged if it is this many times the loss of earlier weights
@@ -187,12 +190,12 @@ class DivergenceRecovery:
         if largest is not None:
             shown = f" (largest gradient: `{largest[0]}`, norm {largest[1]:.3g})"
         self._restore()
-        warnings.warn(
+        message = (
             f"The {what} became {value:.3g} in {place}{shown}; training continues from earlier "
-            f"weights with a learning rate of {self.optimizer.param_groups[0]['lr']:g}.",
-            UnstableTrainingWarning,
-            stacklevel=5,
+            f"weights with a learning rate of {self.optimizer.param_groups[0]['lr']:g}."
         )
+        LOGGER.warning("%s", message)
+        warnings.warn(message, UnstableTrainingWarning, stacklevel=5)
 
     def error(self, what: str, value: float, place: Place) -> DivergedError:
         """Return an error that names what has diverged, and says what may help."""

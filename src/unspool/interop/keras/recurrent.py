@@ -119,6 +119,12 @@ def _branch(traversal: Traversal, output: Wire, second_input: str, forecast: boo
     base = head.base
     if base.kind in (*POOLED.values(), "Concatenate"):
         return Branch("dense" if head.layers else None, (base,), [], head)
+    if base.kind == "Flatten":
+        raise refuse(
+            base.node,
+            "it joins the states of all steps, which no estimator does; end the recurrent layers "
+            "with return_sequences=False, GlobalAveragePooling1D or GlobalMaxPooling1D.",
+        )
     if base.kind not in RECURRENT:
         raise refuse(base.node, f"an LSTM or GRU was expected at this place; {READABLE}")
     layers, source = traversal.stack(base)
