@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import re
 import secrets
@@ -177,6 +178,15 @@ def _remove_abandoned(target: Path, *, now: float) -> None:
             old = now - entry.stat(follow_symlinks=False).st_mtime > ABANDONED
             if old and entry.is_file(follow_symlinks=False) and not _is_locked(entry.path):
                 os.unlink(entry.path)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove temporary files for `path` that no running process writes, however new they are.
+
+    Only for a caller who knows that nobody begins to write at `path` now.
+    """
+    with _named_errors(path):
+        _remove_abandoned(_resolve(path), now=math.inf)
 
 
 def _is_locked(path: str) -> bool:

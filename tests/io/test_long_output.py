@@ -214,6 +214,15 @@ def test_damaged_parts_are_computed_again(tmp_path, damage):
     assert path.read_bytes() == whole(tmp_path / "b.npy")
 
 
+def test_what_is_left_of_a_killed_join_is_removed(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(20))
+    (tmp_path / ".a.csv.0123456789abcdef.part").write_text("half of the rows")
+    written(path)
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
 def test_a_file_of_the_user_in_the_folder_of_parts_is_kept(tmp_path):
     path, folder = tmp_path / "a.csv", tmp_path / ".a.csv.parts"
     folder.mkdir()
@@ -257,6 +266,29 @@ def test_a_full_disk_keeps_the_parts(tmp_path, monkeypatch):
     )
     assert os.listdir(tmp_path) == [".a.npy.parts"]
     assert position_of(path) == 40
+
+
+def test_a_first_part_that_cannot_be_written_leaves_nothing(tmp_path):
+    def large(position, state):
+        yield Rows(20, {"x": np.random.default_rng(0).normal(size=5000)})
+
+    path = tmp_path / "a.csv"
+    with full_disk(), pytest.raises(InputError) as raised:
+        written(path, make=large)
+    assert str(raised.value) == f"{path}: {FULL}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_columns_that_cannot_be_written_are_reported_as_for_a_short_output(tmp_path):
+    def texts(position, state):
+        yield Rows(99, {"x": np.array(["a"] * 99)})
+
+    with pytest.raises(InputError) as raised:
+        written(tmp_path / "a.npy", make=texts)
+    assert str(raised.value) == (
+        "A .npy file contains numbers, but no column is numeric; write .csv."
+    )
+    assert os.listdir(tmp_path) == []
 
 
 def test_rows_are_printed_piece_by_piece(capsys):

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unspool._files import atomic_write, lock_file
+from unspool._files import atomic_write, lock_file, remove_unfinished
 from unspool.errors import InputError
 from unspool.io.write import header_of, npy_header, rows_of_group, write_table
 
@@ -102,28 +102,34 @@ class Parts:
         """Write the output from the parts, and remove them."""
         parts = [self._part(number) for number in range(len(self.entries))]
         join = {".csv": _join_csv, ".npy": _join_npy}.get(self.path.suffix.lower(), _join_parquet)
-        with self._named_errors(), atomic_write(self.path) as file:
-            join(parts, file)
+        with self._named_errors():
+            remove_unfinished(self.path)  # of a process that was killed here; they may be large
+            with atomic_write(self.path) as file:
+                join(parts, file)
         self.remove()
 
     def remove(self) -> None:
         """Remove all parts, and nothing else that may be in their folder."""
         self.entries = []
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes continue the parts, if there are any."""
+        if self._lock is not None and not self.entries:
+            self._remove_files()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _remove_files(self) -> None:
         with contextlib.suppress(OSError):  # another user's, or on a disk that is gone
             # The file that says what they are is the first to go: parts without it do not count.
             names = sorted(os.listdir(self.folder), key=lambda name: name != IDENTITY)
             for name in names:
                 if OURS.fullmatch(name) and name != LOCK:
                     (self.folder / name).unlink()
-            self.close()
             (self.folder / LOCK).unlink(missing_ok=True)
             self.folder.rmdir()
-
-    def close(self) -> None:
-        """Let other processes continue the parts."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def _continue(self, say: Callable[[str], None]) -> None:
         """Find the parts of an earlier run, and discard them if they are of something else."""
@@ -178,8 +184,8 @@ class Parts:
         return self.folder / f"{number:06}.json"
 
     @contextlib.contextmanager
-    def _named_errors(self) -> Any:
-        """Let errors name the output instead of its part, and say that parts are kept."""
+    def _named_errors(self) -> Iterator[None]:
+        """Let errors name the output instead of its part, and say that earlier parts are kept."""
         try:
             yield
         except OSError as error:
@@ -187,11 +193,12 @@ class Parts:
                 f"{self.path}: cannot be written: {error.strerror or error}."
             ) from None
         except InputError as error:
-            reason = str(error).partition(": ")[2] or str(error)
-            raise InputError(
-                f"{self.path}: {reason} The rows so far are kept; the same command continues "
-                "after them."
-            ) from None
+            text, kept = str(error), ""
+            if self.entries:
+                kept = " The rows so far are kept; the same command continues after them."
+            if text.startswith(str(self.folder)):
+                text = f"{self.path}: {text[len(str(self.folder)) :].partition(': ')[2]}"
+            raise InputError(text + kept) from None
 
 
 def _join_csv(parts: Sequence[Path], file: IO[bytes]) -> None:
