@@ -487,6 +487,7 @@ FORECASTERS = {
                 linear_steps=steps,
                 quantiles=(0.2, 0.8),
                 scaling=scaling,
+                learning_rate=1e-4,
                 **MASK,
             ),
             LONG_HOLES,

@@ -151,7 +151,9 @@ PIXELS = np.random.default_rng(0).uniform(size=(20, 4, 3))
 
 FITTED = {
     "lstm": lambda: LSTMAutoencoder(**QUICK).fit(X),
-    "lengths": lambda: LSTMAutoencoder(**QUICK, decoder="flat").fit([X[0], X[1, :3], X[2, :5]] * 9),
+    "lengths": lambda: LSTMAutoencoder(**QUICK, decoder="flat").fit(
+        [one[:steps] for one, steps in zip(X, (5, 3, 5) * 99, strict=False)]
+    ),
     "composite": lambda: LSTMAutoencoder(
         **QUICK, horizon=2, num_layers=2, decoder="reshape", forecast_decoder="previous"
     ).fit(Windows(X.ravel(), 5)),

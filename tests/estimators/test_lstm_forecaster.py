@@ -409,7 +409,7 @@ def test_every_step_needs_one_direction_the_last_state_and_a_decoder_of_the_code
 @pytest.mark.parametrize("decoder", EVERY_STEP)
 @pytest.mark.parametrize("given", [False, True], ids=["cut", "y"])
 def test_every_step_learns_from_ragged_sequences_of_any_length(decoder, given):
-    X = [one[: 4 + i % 4] for i, one in enumerate(data(2))] + [data(2)[0]] * 6
+    X = [one[: 4 + i % 4] for i, one in enumerate(data(2))] + [data(2)[0] + i for i in range(6)]
     y = np.stack([one[-K:] for one in X])
     options = {"decoder": decoder, "every_step": True, "epochs": 3, "teacher_forcing": 0.5}
     model = quick(**options, horizon=K)

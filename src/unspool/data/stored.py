@@ -378,7 +378,13 @@ def is_mapped(array: Array) -> bool:
 
 def _is_data_set(X: Any) -> bool:
     """Return whether `X` is an array of h5py, zarr, dask or a similar library."""
-    needed = ("shape", "dtype", "chunks", "__getitem__", "__array__")
+    needed = (
+        "chunks",
+        "__getitem__",
+        "__array__",
+        "shape",
+        "dtype",
+    )  # nested tensors raise at "shape"
     return all(hasattr(X, one) for one in needed) and not hasattr(X, "coords")  # of xarray
 
 

@@ -190,12 +190,12 @@ def order_of(lengths: IntArray | None, n: int, size: int, steps: int | None = No
 
 
 def mixed_padding(lengths: IntArray, size: int) -> float:
-    """Return the expected share of padding in batches that are drawn from all sequences.
+    """Return the expected share of padding in batches whose sequences are drawn independently.
 
     Examples
     --------
     >>> round(mixed_padding(np.array([10] * 99 + [1000]), 10), 2)
-    0.82
+    0.81
     """
     values, counts = np.unique(lengths, return_counts=True)
     padded = expected_steps(values, counts, -(-len(lengths) // size))
