@@ -247,7 +247,7 @@ def test_the_loss_is_the_weighted_sum_of_both_losses():
 
 
 def test_a_reversed_target_is_learned_and_returned_in_the_order_of_the_data():
-    ramps = [np.linspace(0, 1, 6 + i % 4)[:, None] * (1 + i % 3) for i in range(40)]
+    ramps = [np.linspace(0, 1, 6 + i % 4)[:, None] * (1 + i % 3 + i / 99) for i in range(40)]
     model = quick(reverse_target=True, decoder="state").fit(ramps)
     decoder = model.module_.decoder()
     assert decoder.reverse_target

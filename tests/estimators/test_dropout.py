@@ -82,10 +82,11 @@ def test_the_number_of_threads_changes_no_bit(name):
     if name == "lstm":
         shares["dropout"] = 0.3
     before, found = torch.get_num_threads(), []
+    many = np.concatenate([X, X + 1, X + 2])
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            model = MAKE[name](**shares, backend="compiled").fit(np.repeat(X, 3, axis=0))
+            model = MAKE[name](**shares, backend="compiled").fit(many)
             found.append(weights(model))
     finally:
         torch.set_num_threads(before)
