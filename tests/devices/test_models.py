@@ -67,7 +67,7 @@ def outputs(model, case):
         if model.targets is None and model.contents().form.n_responses == 0:
             found["generated"] = model.generate(X, 4)
         of_code = not model.decoder.startswith(("state", "reversed"))
-        by_step = model.patch_size_ == 1 and model.pooling == "last"
+        by_step = model.patch_size_ == 1 and model.pooling == "last" and not model.conv_filters
         if of_code and by_step and not model.bidirectional and case.future is None:
             found["forecast by step"] = model.forecast_by_step(X)
     return found
