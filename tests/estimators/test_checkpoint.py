@@ -22,6 +22,7 @@ from unspool.data import stored
 from unspool.errors import InputError
 from unspool.training import blocks
 
+# Fits of a few epochs to noise, some with a learning rate that diverges: only their bits count.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
     pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning"),
