@@ -14,7 +14,7 @@ from unspool import (
     Windows,
 )
 from unspool.errors import InputError
-from unspool.estimators import encoder_classifier
+from unspool.estimators import classifier_fit
 
 # The autoencoders here are far too small and short-trained to be any good.
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -143,7 +143,7 @@ def test_every_class_is_trained_on_and_held_out_in_its_share(counts, share, held
     classes = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
     X, seen = Sequences(np.zeros((len(classes), 1, 1))), set()
     for seed in range(5):
-        training, held = encoder_classifier.split_by_class(
+        training, held = classifier_fit.split_by_class(
             X, classes, share, np.random.default_rng(seed)
         )
         assert sorted([*training, *held]) == list(range(len(classes)))
@@ -158,10 +158,10 @@ def test_windows_are_held_out_by_time_unless_a_class_would_be_missing():
     windows = Windows(np.zeros((100, 1)), 10, 1)
     rng = np.random.default_rng(0)
     alike = np.arange(91) % 2
-    training, held_out = encoder_classifier.split_by_class(windows, alike, 0.2, rng)
+    training, held_out = classifier_fit.split_by_class(windows, alike, 0.2, rng)
     assert training.max() + 10 <= held_out.min()
     late = (np.arange(91) > 85).astype(int)
-    training, held_out = encoder_classifier.split_by_class(windows, late, 0.2, rng)
+    training, held_out = classifier_fit.split_by_class(windows, late, 0.2, rng)
     assert set(late[training]) == {0, 1}
     assert set(late[held_out]) == {0}
 

@@ -22,7 +22,7 @@ from unspool import (
     Windows,
 )
 from unspool.errors import DivergedError, InputError
-from unspool.estimators import encoder_classifier
+from unspool.estimators import classifier_fit
 from unspool.training import progress
 
 # The autoencoders here are far too small and short-trained to be any good.
@@ -251,7 +251,7 @@ def test_history_is_the_cross_entropy_and_the_share_that_is_right(
 ):
     X, y = data
     halves = np.arange(0, 45), np.arange(45, 60)
-    monkeypatch.setattr(encoder_classifier, "split_by_class", lambda *_: halves)
+    monkeypatch.setattr(classifier_fit, "split_by_class", lambda *_: halves)
     model = quick(trained, fine_tune=fine_tune, epochs=5).fit(X, y)
     for history in (model.history_, model.head_history_):
         assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy", "best_epoch"} | {
