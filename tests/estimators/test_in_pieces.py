@@ -209,8 +209,8 @@ def test_only_missing_values_of_a_series_in_pieces_are_imputed(model):
     X = Windows(series, 8, missing="mask")
     assert len(list(model.in_pieces("impute", X, merge=True))) > 2
     imputed, reconstructed = model.impute(X, merge=True), model.reconstruct(X, merge=True)
-    for given, filled, means in zip(series, imputed, reconstructed, strict=True):
-        np.testing.assert_array_equal(filled, np.where(np.isnan(given), means, given))
+    for one, filled, means in zip(series, imputed, reconstructed, strict=True):
+        np.testing.assert_array_equal(filled, np.where(np.isnan(one), means, one))
 
 
 def slow_mean(windows, values):
