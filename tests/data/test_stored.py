@@ -73,8 +73,10 @@ def make(kind, folder, values):
     if kind == "h5py":
         file = h5py.File(folder / "values.h5", "w")
         return file.create_dataset("x", data=values, chunks=(7, T, F), compression="gzip")
+    if kind == "takes":  # NaN at the end of a sequence is padding
+        return Takes(values)
     lengths = np.isfinite(values[:, :, 0]).sum(axis=1)
-    return Takes(np.nan_to_num(values), lengths if kind == "takes, with lengths" else None)
+    return Takes(np.nan_to_num(values), lengths)
 
 
 KINDS = ("memory map", "list of memory maps", "h5py", "takes", "takes, with lengths")
@@ -83,8 +85,6 @@ KINDS = ("memory map", "list of memory maps", "h5py", "takes", "takes, with leng
 @pytest.mark.parametrize("values", [VALUES, PADDED], ids=["equal lengths", "padded"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sequences_that_are_not_in_memory_equal_those_in_memory(kind, values, tmp_path):
-    if kind == "takes" and values is PADDED:
-        pytest.skip("without lengths, nothing is padded")
     there, here = as_sequences(make(kind, tmp_path, values)), Sequences(values)
     assert repr(there) == repr(here)
     assert there.blocks is not None
