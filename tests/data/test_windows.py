@@ -376,7 +376,7 @@ def test_overlap_mean_averages_what_lies_on_a_step(trailing):
 
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_overlap_mean_adds_windows_in_their_order(dilation):
-    windows = Windows(numbered(60, 41), 5, 2, tail=True, dilation=dilation)
+    windows = Windows(numbered(60, 41), 5, tail=True, dilation=dilation)
     values = np.random.default_rng(0).normal(size=(len(windows), 5)) * 10.0 ** np.arange(5)
     means = overlap_mean(windows, [(np.arange(len(windows)), values)])
     sums, counts = ([np.zeros(len(one)) for one in windows.series] for _ in range(2))
