@@ -75,8 +75,10 @@ def make(kind, folder, values):
     if kind == "h5py":
         file = h5py.File(folder / "values.h5", "w")
         return file.create_dataset("x", data=values, chunks=(7, T, F), compression="gzip")
+    if kind == "takes":  # NaN at the end of a sequence is padding
+        return Takes(values)
     lengths = np.isfinite(values[:, :, 0]).sum(axis=1)
-    return Takes(np.nan_to_num(values), lengths if kind == "takes, with lengths" else None)
+    return Takes(np.nan_to_num(values), lengths)
 
 
 KINDS = ("memory map", "list of memory maps", "h5py", "takes", "takes, with lengths")
