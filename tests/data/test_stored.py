@@ -1,6 +1,8 @@
 """Data that are not in memory are read in pieces, and give the results of data in memory."""
 
+import mmap
 from itertools import pairwise
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -302,7 +304,7 @@ def test_a_row_group_is_read_once_by_a_pass(tmp_path, monkeypatch):
     assert len(read) == len(set(map(id, read))) == len(windows.series[0].pieces)
 
 
-def test_pages_of_a_mapped_file_are_released(tmp_path):
+def test_pages_of_a_mapped_file_are_released(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", SERIES)
     array = np.load(tmp_path / "x.npy", mmap_mode="r")
     there = MappedArray(array)
@@ -313,6 +315,12 @@ def test_pages_of_a_mapped_file_are_released(tmp_path):
     assert there._touched == 0  # the pages have been released
     there.read(0, 10)
     assert there._touched == 250
+    mapping = Mock()
+    monkeypatch.setattr(stored, "mapping_of", lambda array: mapping)
+    there.read(0, 10)
+    assert not mapping.madvise.called
+    there.gather(np.arange(0, 720, 4))
+    mapping.madvise.assert_called_once_with(mmap.MADV_DONTNEED)
 
 
 def test_a_selection_of_rows_has_the_blocks_of_its_rows(tmp_path):
@@ -430,3 +438,67 @@ def test_validation_sequences_are_searched_for_in_files(tmp_path):
     assert shared(there[:40], there[40:]) == shared(Sequences(VALUES[:40]), Sequences(VALUES[40:]))
     windows = Windows(mapped(tmp_path, SERIES, "series.npy"), 12)
     assert shared(windows[:600], windows[605:]).overlapping > 0
+
+
+def test_a_bad_value_of_selected_sequences_is_named_by_the_number_that_was_given(tmp_path):
+    values = PADDED.copy()
+    values[17, 2, 1] = np.inf
+    source = Sequences.from_list(make("list of memory maps", tmp_path, values))
+    for some, place in ((source[10:][5:], 2), (source.load(10, 30), 7), (source[10:][5:8], -1)):
+        with pytest.raises(InputError, match="Sequence 17 holds inf at step 2, feature 1"):
+            some.take([place])
+
+
+def test_memory_maps_of_different_dtypes_equal_arrays_of_them(tmp_path):
+    kinds = [np.int16, np.float32, np.float16, np.dtype(">f8")]
+    arrays = [(10 * one[: 5 + i]).astype(kinds[i % 4]) for i, one in enumerate(VALUES[:8])]
+    for some in ([0, 1], [1, 2], [1, 3], range(8)):
+        here = [arrays[i] for i in some]
+        there = [mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(here)]
+        everything = np.arange(len(here))
+        expected, lengths = Sequences.from_list(here).take(everything)
+        source = Sequences.from_list(there)
+        for one in (source, source.load(0, len(here))):
+            values, found = one.take(everything)
+            assert values.dtype == expected.dtype
+            np.testing.assert_array_equal(values, expected)
+            np.testing.assert_array_equal(found, lengths)
+
+
+def test_a_block_of_windows_has_the_dtype_of_all_series(tmp_path):
+    here = [SERIES[:60].astype(np.float32), SERIES[:60]]
+    there = Windows([mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(here)], 12)
+    assert there.load(0, 10).take([1])[0].dtype == Windows(here, 12).take([1])[0].dtype
+    assert there.take([1])[0].dtype == np.float64
+
+
+def test_blocks_of_many_series_are_those_of_each_series(tmp_path):
+    lengths = [20, 90, 15, 15, 200, 30, 12]
+    series = [mapped(tmp_path, SERIES[:n], f"{i}.npy") for i, n in enumerate(lengths)]
+    windows = Windows(series, 12)
+    owner, start = windows.place(np.arange(len(windows)))
+    of_size = window_copies.BLOCK_BYTES // (8 * F)
+    for first, stop in pairwise(windows.blocks.tolist()):
+        series_of_block = np.unique(owner[first:stop])
+        if len(series_of_block) == 1:
+            assert len(np.unique(start[first:stop] // of_size)) == 1
+        else:  # small series together
+            assert sum(lengths[i] for i in series_of_block) <= of_size
+    assert sorted({int(owner[i]) for i in windows.blocks[:-1]} - {5}) == [0, 1, 2, 4]
+
+
+def test_a_map_style_data_set_may_return_lists_of_steps():
+    rows = [one.tolist() for one in VALUES]
+    np.testing.assert_array_equal(as_sequences(MapStyle(rows)).take([3, 1])[0], VALUES[[3, 1]])
+    flat = as_sequences(MapStyle([one[:, 0].tolist() for one in VALUES]))
+    np.testing.assert_array_equal(flat.take([3])[0][0, :, 0], VALUES[3, :, 0])
+    pairs = as_sequences(MapStyle([[one, 1] for one in VALUES]))
+    np.testing.assert_array_equal(pairs.take([3])[0], VALUES[[3]])
+
+
+@pytest.mark.parametrize("length", [-1, T + 1])
+def test_an_object_must_return_lengths_within_its_array(length):
+    given = Takes(VALUES, np.full(N, length))
+    given.take = lambda indices: (VALUES[indices], np.full(len(indices), length))
+    with pytest.raises(InputError, match=f"lengths from 0 to {T}.* got {length}"):
+        as_sequences(given)
