@@ -13,7 +13,7 @@ import pytest
 
 from tests.forms import Takes
 from unspool import LSTMAutoencoder, Sequences, Windows, as_sequences
-from unspool.data import stored, stored_table, window_copies
+from unspool.data import stored, stored_table, window_copies, window_places
 from unspool.data.futures import Futures
 from unspool.data.overlap import shared, window_shift
 from unspool.data.spread import spread_sample
@@ -354,63 +354,6 @@ def test_a_file_that_was_removed_is_an_error_when_it_is_read(tmp_path):
         list(windows.chunks())
 
 
-class MapStyle:
-    def __init__(self, items):
-        self.items = items
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, i):
-        return self.items[i]
-
-
-def test_a_map_style_data_set_may_have_labels():
-    items = [(one, i % 2) for i, one in enumerate(VALUES.astype(np.float32))]
-    np.testing.assert_array_equal(
-        as_sequences(MapStyle(items)).take([3, 1])[0], VALUES[[3, 1]].astype(np.float32)
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (MapStyle([]), r"got none \(an empty MapStyle\)"),
-        (MapStyle([VALUES[0], VALUES[1, :5]]), r"got \(5, 3\) for sequence 1"),
-        (MapStyle([1.0, 2.0]), r"Expected every entry of MapStyle as a sequence \(T, F\)"),
-        (MapStyle([{"a": VALUES[0]}]), "what MapStyle returns"),
-        (Takes(VALUES[:, 0, 0]), r"Expected every entry of Takes as a sequence \(T, F\)"),
-    ],
-)
-def test_what_is_wrong_with_a_data_set_is_named(given, message):
-    def read():
-        source = as_sequences(given)
-        return source.take(np.arange(len(source)))
-
-    with pytest.raises(InputError, match=message):
-        read()
-
-
-def test_an_object_must_return_one_sequence_for_each_index():
-    class Wrong(Takes):
-        def take(self, indices):
-            return self.values
-
-    with pytest.raises(InputError, match="must return one sequence for each index"):
-        as_sequences(Wrong(VALUES))
-
-
-def test_an_object_must_return_the_same_lengths_again():
-    class Changing(Takes):
-        def take(self, indices):
-            self.lengths = self.lengths % T + 1
-            return super().take(indices)
-
-    source = as_sequences(Changing(VALUES, np.arange(N) % T + 1))
-    with pytest.raises(InputError, match="returned other lengths than before"):
-        source.take([0, 1])
-
-
 @pytest.mark.parametrize("kind", ["sequences", "windows"])
 def test_a_sample_is_spread_over_data_that_are_not_in_memory(kind, tmp_path):
     there = (
@@ -437,7 +380,9 @@ def test_validation_sequences_are_searched_for_in_files(tmp_path):
     assert shared(there, there[40:]).equal == 20
     assert shared(there[:40], there[40:]) == shared(Sequences(VALUES[:40]), Sequences(VALUES[40:]))
     windows = Windows(mapped(tmp_path, SERIES, "series.npy"), 12)
-    assert shared(windows[:600], windows[605:]).overlapping > 0
+    assert len(windows[:600].blocks) > 3
+    here = Windows(SERIES, 12)
+    assert shared(windows[:600], windows[605:]) == shared(here[:600], here[605:])
 
 
 def test_a_bad_value_of_selected_sequences_is_named_by_the_number_that_was_given(tmp_path):
@@ -487,18 +432,20 @@ def test_blocks_of_many_series_are_those_of_each_series(tmp_path):
     assert sorted({int(owner[i]) for i in windows.blocks[:-1]} - {5}) == [0, 1, 2, 4]
 
 
-def test_a_map_style_data_set_may_return_lists_of_steps():
-    rows = [one.tolist() for one in VALUES]
-    np.testing.assert_array_equal(as_sequences(MapStyle(rows)).take([3, 1])[0], VALUES[[3, 1]])
-    flat = as_sequences(MapStyle([one[:, 0].tolist() for one in VALUES]))
-    np.testing.assert_array_equal(flat.take([3])[0][0, :, 0], VALUES[3, :, 0])
-    pairs = as_sequences(MapStyle([[one, 1] for one in VALUES]))
-    np.testing.assert_array_equal(pairs.take([3])[0], VALUES[[3]])
+def test_a_file_that_was_written_again_is_an_error_when_it_is_read(tmp_path):
+    lines = "a\n" + "1.5\n" * 40
+    (tmp_path / "x.csv").write_text(lines)
+    windows = Windows(pyarrow.dataset.dataset(tmp_path / "x.csv", format="csv"), 12)
+    for rows in ("2.5\n", "2.5\n" * 39, "2.5\n" * 41):
+        (tmp_path / "x.csv").write_text("a\n" + rows)
+        with pytest.raises(InputError, match="a piece of 40 rows has .* now; open it again"):
+            windows.take([3])
 
 
-@pytest.mark.parametrize("length", [-1, T + 1])
-def test_an_object_must_return_lengths_within_its_array(length):
-    given = Takes(VALUES, np.full(N, length))
-    given.take = lambda indices: (VALUES[indices], np.full(len(indices), length))
-    with pytest.raises(InputError, match=f"lengths from 0 to {T}.* got {length}"):
-        as_sequences(given)
+def test_blocks_of_windows_do_not_depend_on_how_many_are_placed_at_once(tmp_path, monkeypatch):
+    windows = Windows(mapped(tmp_path, SERIES), 12, 5)
+    found = windows.blocks
+    assert len(found) > 5
+    for at_once in (1, 7, 17, 50):
+        monkeypatch.setattr(window_places, "AT_ONCE", at_once)
+        np.testing.assert_array_equal(windows.blocks, found)

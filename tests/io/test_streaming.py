@@ -130,6 +130,14 @@ def test_labels_of_texts_share_their_letters(tmp_path):
     assert len({id(one) for one in there.steps["label"][0]}) == 2
 
 
+def test_an_empty_label_is_an_empty_text(tmp_path):
+    labels = [None if i % 90 == 7 else ("high", "low")[i % 2] for i in range(STEPS)]
+    table = TABLE.set_column(4, "label", pa.array(labels))
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=100)
+    there = check_same(tmp_path / "x.parquet", window=12)
+    assert there.index["label"][97 - 11] == ""
+
+
 def test_files_are_read_in_pieces_if_they_take_much_of_the_free_memory(file, monkeypatch):
     assert free_memory() > 1 << 20
     assert not streams(free_memory() // 100, None)
