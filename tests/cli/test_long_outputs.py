@@ -286,6 +286,48 @@ def test_parts_of_another_model_data_or_options_are_discarded(
     assert sorted(os.listdir(tmp_path)) == ["codes.csv", "data.csv", "model"]
 
 
+def test_data_that_change_in_place_are_other_data_even_with_their_old_time(
+    run, models, machines, tmp_path, in_parts, monkeypatch
+):
+    in_parts()
+    data, path = tmp_path / "data.csv", tmp_path / "codes.csv"
+    text = machines.read_text()
+    data.write_text(text)
+    before = data.stat()
+    computed = counted(monkeypatch)
+    computed.limit = 3
+    assert run("encode", models["windows"], data, "-o", path).code == 130
+    data.write_text(text.replace("0.1", "0.2"))
+    os.utime(data, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert data.stat().st_size == before.st_size
+    computed.limit = None
+    done = run("encode", models["windows"], data, "-o", path)
+    assert "whose data is other than now" in done.err
+
+
+def test_parts_are_of_the_data_before_a_change_during_the_computation(
+    run, models, machines, tmp_path, in_parts, monkeypatch
+):
+    in_parts()
+    data, path = tmp_path / "data.csv", tmp_path / "codes.csv"
+    data.write_bytes(machines.read_bytes())
+    computed = counted(monkeypatch)
+    computed.limit = 3
+    real = long_outputs.write_long
+
+    def write_long(*given, **named):
+        with data.open("a") as file:  # what a logger does
+            file.write("c,2024-01-02 00:00,1,1,True\n")
+        real(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(long_outputs, "write_long", write_long)
+        assert run("encode", models["windows"], data, "-o", path).code == 130
+    computed.limit = None
+    done = run("encode", models["windows"], data, "-o", path)
+    assert "whose data is other than now" in done.err
+
+
 def test_an_interrupted_command_on_standard_input_continues(
     run, models, machines, tmp_path, in_parts, monkeypatch
 ):
