@@ -8,6 +8,7 @@ from tests.killed import KilledError, killed_after
 from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
 from unspool.estimators import fit_arguments
 from unspool.model_file import read
+from unspool.model_file.checkpoint_file import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("fresh_signals")
 
@@ -82,7 +83,9 @@ def test_inspect_says_what_a_checkpoint_is(fit, run, tmp_path):
         fit("--seed", 3, "--epochs", 4, "--checkpoint-every", 1)
     done = run("inspect", path)
     assert done.out.split()[:6] == ["checkpoint", "of", "a", "fit", "of", "LSTMAutoencoder"]
-    assert "2 of 4 epochs done, loss 0." in done.out
+    losses = read_checkpoint(path)[1]["stages"][""]["series"]
+    shown = f"loss {losses['loss'][-1]:.4g}, val_loss {losses['val_loss'][-1]:.4g}"
+    assert f"2 of 4 epochs done, {shown}" in done.out
     assert "the command or call that wrote it continues from it" in done.out
     assert "written by" in done.out
     fit("--seed", 3, "--epochs", 4)
