@@ -280,6 +280,12 @@ def test_parts_of_another_model_data_or_options_are_discarded(
     stop("--stride", 2)
     done = run("encode", model, data, "-o", path, "--stride", 2)
     assert "rows of an earlier run" in done.err
+    stop("--stride", 2)
+    assert "whose options is other than now" in run("encode", model, data, "-o", path).err
+    stop()
+    with monkeypatch.context() as patch:
+        patch.setattr("unspool.__version__", "0.0")
+        assert "whose version is other than now" in run("encode", model, data, "-o", path).err
     stop()
     done = run("reconstruct", model, data, "-o", path)
     assert "whose command and options are other than now" in done.err

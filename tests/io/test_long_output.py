@@ -168,6 +168,24 @@ def test_an_interrupted_output_says_that_it_can_continue(tmp_path):
     assert path.read_bytes() == whole(tmp_path / "b.csv")
 
 
+@pytest.mark.parametrize(("seconds", "rows"), [(1000.0, 0), (0.0, 9)])
+def test_long_work_of_an_interrupted_output_is_kept(tmp_path, monkeypatch, seconds, rows):
+    monkeypatch.setattr(long_output, "PART_BYTES", 1 << 26)
+    monkeypatch.setattr(long_output, "KEPT_SECONDS", seconds)
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(10))
+    assert position_of(path) == rows
+    assert bool(os.listdir(tmp_path)) == bool(rows)
+
+
+def test_rows_after_the_last_part_are_kept_at_an_interruption(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(22))
+    assert position_of(path) == 21  # 18 are in parts of at least 300 bytes
+
+
 def test_an_output_that_is_interrupted_at_once_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path / "a.csv", make=interrupted_after(4))
