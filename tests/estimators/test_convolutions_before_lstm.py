@@ -6,7 +6,9 @@ import pytest
 from unspool import EncoderClassifier, LSTMAutoencoder, LSTMForecaster, Sequences, runtime, summary
 from unspool.errors import InputError
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 QUICK = {"epochs": 1, "verbose": 0, "random_state": 0}
 
 

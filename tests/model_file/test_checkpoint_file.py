@@ -146,7 +146,7 @@ def test_the_progress_of_a_checkpoint_is_described(facts, words):
     assert checkpoint_file.describe({**FACTS, **facts}) == words
 
 
-@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # few epochs
 def test_a_model_is_no_checkpoint(tmp_path):
     path = tmp_path / "model"
     X = np.sin(np.arange(12) / 3 + np.arange(50)[:, None])
