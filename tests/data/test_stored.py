@@ -382,7 +382,13 @@ def test_validation_sequences_are_searched_for_in_files(tmp_path):
     windows = Windows(mapped(tmp_path, SERIES, "series.npy"), 12)
     assert len(windows[:600].blocks) > 3
     here = Windows(SERIES, 12)
-    assert shared(windows[:600], windows[605:]) == shared(here[:600], here[605:])
+    for training, validation in (
+        (slice(600), slice(605, None)),
+        (slice(None, None, 12), slice(600)),
+    ):
+        expected = shared(here[training], here[validation])
+        assert shared(windows[training], windows[validation]) == expected
+        assert expected.overlapping > 0
 
 
 def test_a_bad_value_of_selected_sequences_is_named_by_the_number_that_was_given(tmp_path):

@@ -180,3 +180,4 @@ def test_indices_in_any_order_name_the_sequences_that_are_read(pool):
     some = np.random.default_rng(0).permutation(103)[:50]
     data = batches(source, 8, indices=some)
     assert sorted(np.concatenate(numbers(data))) == sorted(some)
+    assert len(source.taken) < 8  # the others from the blocks
