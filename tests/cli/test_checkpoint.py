@@ -6,8 +6,9 @@ import pytest
 
 from tests.killed import KilledError, killed_after
 from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
-from unspool.estimators import base
+from unspool.estimators import fit_arguments
 from unspool.model_file import read
+from unspool.model_file.checkpoint_file import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("fresh_signals")
 
@@ -51,8 +52,8 @@ def test_an_interrupted_command_says_that_the_same_one_continues(
     fit, series, run, tmp_path, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        callbacks = base.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
-        patch.setattr(base, "read_callbacks", lambda _: callbacks)
+        callbacks = fit_arguments.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
+        patch.setattr(fit_arguments, "read_callbacks", lambda _: callbacks)
         done = fit("--epochs", 4)
     path = tmp_path / "fit.checkpoint"
     assert done.code == 130
@@ -65,8 +66,8 @@ def test_a_signal_that_leaves_no_model_leaves_the_checkpoint(series, run, tmp_pa
     call = ["fit", series, "--window", 8, "--kind", "stacked", "--latent-dim", 3, "--epochs", 3]
     call += ["-o", model, "--checkpoint", path, "--quiet"]
     with monkeypatch.context() as patch:
-        callbacks = base.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
-        patch.setattr(base, "read_callbacks", lambda _: callbacks)
+        callbacks = fit_arguments.read_callbacks([SignalInEpoch(2, signal.SIGINT)])
+        patch.setattr(fit_arguments, "read_callbacks", lambda _: callbacks)
         done = run(*call)
     assert done.code == 130
     assert f"the same command continues from {path}\n" in done.err
@@ -79,13 +80,14 @@ def test_a_signal_that_leaves_no_model_leaves_the_checkpoint(series, run, tmp_pa
 def test_inspect_says_what_a_checkpoint_is(fit, run, tmp_path):
     path = tmp_path / "fit.checkpoint"
     with killed_after(10), pytest.raises(KilledError):
-        fit("--epochs", 4, "--checkpoint-every", 1)
+        fit("--seed", 3, "--epochs", 4, "--checkpoint-every", 1)
     done = run("inspect", path)
     assert done.out.split()[:6] == ["checkpoint", "of", "a", "fit", "of", "LSTMAutoencoder"]
-    assert "2 of 4 epochs done, loss 0." in done.out
+    losses = read_checkpoint(path)[1]["stages"][""]["series"]["loss"]
+    assert f"2 of 4 epochs done, loss {losses[-1]:.4g}" in done.out
     assert "the command or call that wrote it continues from it" in done.out
     assert "written by" in done.out
-    fit("--epochs", 4)
+    fit("--seed", 3, "--epochs", 4)
     assert "the fit has ended; more epochs continue it" in run("inspect", path).out
 
 

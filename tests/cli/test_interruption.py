@@ -9,7 +9,7 @@ import pytest
 
 from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
 from unspool import load
-from unspool.estimators import base
+from unspool.estimators import fit_arguments
 from unspool.model_file import read
 
 pytestmark = pytest.mark.usefixtures("fresh_signals")
@@ -22,8 +22,8 @@ def send(monkeypatch):
     """Send signals in an epoch of the trainings of commands."""
 
     def at(epoch, *numbers):
-        callbacks = base.read_callbacks([SignalInEpoch(epoch, *numbers)])
-        monkeypatch.setattr(base, "read_callbacks", lambda _: callbacks)
+        callbacks = fit_arguments.read_callbacks([SignalInEpoch(epoch, *numbers)])
+        monkeypatch.setattr(fit_arguments, "read_callbacks", lambda _: callbacks)
 
     return at
 

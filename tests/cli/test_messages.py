@@ -9,7 +9,9 @@ import pytest
 from tests.cli.tables import write_csv
 from unspool import LSTMForecaster, Windows
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 
 def message_of(done):

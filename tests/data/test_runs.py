@@ -112,7 +112,7 @@ def test_pieces_bound_the_steps_with_padding():
     assert list(pieces(lengths[:0], 100)) == []
 
 
-@pytest.mark.filterwarnings("ignore:The reconstruction is no better than the mean")
+@pytest.mark.filterwarnings("ignore:The reconstruction is no better than the mean")  # few epochs
 def test_a_model_does_not_depend_on_how_its_sequences_are_kept(monkeypatch):
     given = sequences()
     models = []

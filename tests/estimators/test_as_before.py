@@ -18,7 +18,8 @@ from unspool import (
 from unspool.training import interruption
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
+    pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),  # one epoch
+    # The injected errors also hit code that cannot raise, such as the end of a generator.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 

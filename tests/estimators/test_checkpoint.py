@@ -22,6 +22,7 @@ from unspool.data import stored
 from unspool.errors import InputError
 from unspool.training import blocks
 
+# Fits of a few epochs to noise, some with a learning rate that diverges: only their bits count.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning"),
     pytest.mark.filterwarnings("ignore::unspool.errors.UnstableTrainingWarning"),
@@ -336,6 +337,17 @@ def test_a_checkpoint_of_another_class_is_refused(tmp_path):
     )
 
 
+def test_a_checkpoint_of_a_detector_with_another_class_of_model_is_refused(tmp_path):
+    path, given = tmp_path / "fit.checkpoint", {"hidden_units": (5,), "epochs": 1}
+    AnomalyDetector(dense(**given), window=8, random_state=0).fit(SERIES, checkpoint=path)
+    with pytest.raises(
+        InputError, match=r"fit: the model was DenseAutoencoder and is StackedAutoencoder now\."
+    ):
+        AnomalyDetector(stacked(fine_tune=True, **given), window=8, random_state=0).fit(
+            SERIES, checkpoint=path
+        )
+
+
 def test_a_model_without_steps_of_training_has_no_checkpoint(tmp_path):
     path = tmp_path / "fit.checkpoint"
     for model in (SubPCA(), FrozenEstimator(lstm(epochs=1).fit(X))):
@@ -411,6 +423,17 @@ def test_states_of_other_callbacks_are_refused(tmp_path):
     assert str(refused.value) == (
         "The checkpoint has the states of callbacks (0 Counter) that differ from those of "
         "`callbacks` (1 Counter); give the same ones, in the same order."
+    )
+
+
+def test_states_of_callbacks_that_are_missing_now_are_refused(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    lstm(epochs=1).fit(X, callbacks=[Counter(5)], checkpoint=path)
+    with pytest.raises(InputError) as refused:
+        lstm(epochs=1).fit(X, checkpoint=path)
+    assert str(refused.value) == (
+        "The checkpoint has the states of callbacks (0 Counter), but `callbacks` has none; give "
+        "the same ones, in the same order."
     )
 
 

@@ -249,7 +249,7 @@ def test_a_long_sequence_does_not_make_the_runs_of_others_long(model):
     assert [stop for _, stop in batch_runner.runner(model).pieces(X)] == [2, 82, 100]
 
 
-@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")  # few epochs
 def test_a_model_of_dense_layers_or_convolutions_works_in_pieces():
     X = np.random.default_rng(0).normal(size=(40, 8, 2))
     for make in (DenseAutoencoder, ConvAutoencoder):

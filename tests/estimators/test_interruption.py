@@ -20,7 +20,7 @@ from unspool import (
     StackedAutoencoder,
     load,
 )
-from unspool.errors import InterruptedWarning
+from unspool.errors import InputError, InterruptedWarning
 from unspool.training import interruption
 from unspool.training.batches import Batches
 
@@ -317,3 +317,17 @@ def test_an_interrupted_fit_with_a_checkpoint_says_how_to_continue(tmp_path):
         "Training was interrupted after 1 of 3 epochs; the best weights so far are kept; the same "
         "call of `fit` continues from the checkpoint."
     )
+
+
+def test_an_interrupted_fit_with_warm_start_says_what_continues_the_checkpoint(tmp_path):
+    path, given = tmp_path / "fit.ckpt", {"epochs": 3, "warm_start": True}
+    model, message = fitted(quick(**given), X, callbacks=[SignalInEpoch(2)], checkpoint=path)
+    assert message == (
+        "Training was interrupted after 1 of 3 epochs; the best weights so far are kept; the same "
+        "call of `fit` on an estimator that is as this one was before continues from the "
+        "checkpoint."
+    )
+    with pytest.raises(InputError, match="from new weights and starts from weights with the che"):
+        model.fit(X, checkpoint=path)
+    continued = quick(**given).fit(X, checkpoint=path)
+    assert continued.history_ == quick(epochs=3).fit(X).history_

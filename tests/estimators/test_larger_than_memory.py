@@ -14,7 +14,9 @@ from unspool.estimators import batch_runner
 from unspool.training import blocks
 
 ROWS, FEATURES, SIZE = 100_000, 64, 25  # 26 MB in float32
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 
 @pytest.fixture(scope="module")

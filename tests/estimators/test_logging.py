@@ -17,7 +17,9 @@ from unspool.errors import DivergedError, InputError
 from unspool.training.history import History
 from unspool.training.reports import Reports
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 QUICK = {"epochs": 3, "random_state": 0, "verbose": 0, "batch_size": 10}
 X = sines(40, 12, features=2)

@@ -65,7 +65,7 @@ def test_a_fit_in_blocks_continues_from_a_checkpoint_to_the_bit(in_small_blocks,
         assert np.array_equal(weights, resumed.module_.state_dict()[name])
 
 
-@pytest.mark.filterwarnings("ignore:The reconstruction is no better than the mean")
+@pytest.mark.filterwarnings("ignore:The reconstruction is no better than the mean")  # few epochs
 def test_classes_of_sequences_in_a_file_are_learned(in_small_blocks, tmp_path):
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 40)  # sorted by class

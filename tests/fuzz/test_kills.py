@@ -9,6 +9,7 @@ from tests.killing import KINDS, fit_with_kills, uninterrupted
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked"),
+    # Python warns of forks in processes with threads; a child here trains and is killed.
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
 

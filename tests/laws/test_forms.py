@@ -21,6 +21,7 @@ from tests.laws.strategies import (
 )
 from unspool import Sequences, Windows, as_sequences, runtime
 
+# scikit-learn's warning of a frame given to a model of an array, which is what the law compares.
 pytestmark = pytest.mark.filterwarnings("ignore:X has feature names")
 DTYPES = ("f2", "f4", "f8", ">f4", ">f8", "i1", "u1", "i2", ">i4", "i8", "u8", "?", "longdouble")
 

@@ -21,7 +21,9 @@ from unspool.training.checkpoint import CheckpointFile
 from unspool.training.divergence import DivergenceRecovery
 from unspool.training.loop import Training
 
-pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::unspool.errors.NoBetterThanMeanWarning"
+)  # few epochs
 
 X = np.random.default_rng(0).normal(size=(24, 8, 2)).cumsum(1)
 MODEL = {"latent_dim": 3, "units": 4, "batch_size": 6, "epochs": 3, "random_state": 0}

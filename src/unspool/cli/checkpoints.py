@@ -43,7 +43,7 @@ def checkpoint_arguments(file: Path | None, every: str | None) -> dict[str, obje
         return {}
     given: dict[str, object] = {"checkpoint": file}
     if every is not None:
-        given["checkpoint_every"] = int(every) if every.isdigit() else every
+        given["checkpoint_every"] = int(every) if every.isdecimal() else every
     return given
 
 

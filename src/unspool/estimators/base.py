@@ -27,10 +27,10 @@ from unspool.estimators.batch_runner import runner
 from unspool.estimators.checkpointing import (
     check_same_fit,
     facts_of_batches,
-    read_checkpoint_arguments,
     seeds,
 )
 from unspool.estimators.diagnosis import warn_of_weaknesses
+from unspool.estimators.fit_arguments import CONTINUE_PARTIAL_FIT, how_to_go_on, read_fit_arguments
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import (
     continued,
@@ -51,7 +51,6 @@ from unspool.estimators.saving import plain_parameters
 from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run, learn
 from unspool.estimators.training_data import ReadsTrainingData, TrainingData
-from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import (
     check_alone,
 )
@@ -65,13 +64,6 @@ from unspool.training.callbacks import Callback, ScheduledSampling
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.objective import AutoencoderLoss
 from unspool.training.orders import sample
-
-# What the warning of an interruption says in the end.
-CONTINUE_FIT = "the best weights so far are kept; continue with `fit(X, initial=model)`."
-CONTINUE_CHECKPOINT = (
-    "the best weights so far are kept; the same call of `fit` continues from the checkpoint."
-)
-CONTINUE_PARTIAL_FIT = "the weights so far are kept; continue with `partial_fit`."
 
 
 class Model(ReadsTrainingData):
@@ -232,15 +224,8 @@ class Model(ReadsTrainingData):
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
-        start, how = None, "initial"
-        if initial is not None:
-            start = read_start(initial)
-        elif self.warm_start and self.__sklearn_is_fitted__():
-            start, how = read_start(self), "warm_start"
-        run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
-        run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
-        with fitting(self, kept) as run.interruption, torch_settings.training():
+        run = read_fit_arguments(self, initial, freeze, callbacks, checkpoint, checkpoint_every)
+        with fitting(self, how_to_go_on(self, run)) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups)
         if run.checkpoint is not None and not self.interrupted_:
             run.checkpoint.finish()
@@ -339,7 +324,7 @@ class Model(ReadsTrainingData):
             validation = self._validation_batches(validated, held_out, batches, rng)
             if run.checkpoint is not None:
                 facts = facts_of_batches(batches, validation, run)
-                check_same_fit(run.checkpoint, self._parameters, facts)
+                check_same_fit(run.checkpoint, self, facts)
             history = self._learn(batches, validation, generator, run)
         if run.passes is not None:
             self._optimizers = run.optimizers

@@ -28,6 +28,7 @@ from unspool.training.error_weights import ErrorWeights
 # Parameters that may differ when a fit continues; `patience` only from a number to another one.
 MAY_CHANGE = ("epochs", "fine_tune_epochs", "patience", "verbose", "device", "warm_start")
 DIFFERENCES = {  # what to say of a fact that was `then` and is `now`
+    "model": "the model was {then} and is {now} now",
     "sequences": "there were {then:,} sequences and are {now:,} now",
     "features": "there were {then:,} features and are {now:,} now",
     "X": "the sequences have other values or lengths",
@@ -81,16 +82,14 @@ def seeds(checkpoint: Checkpoint | None, random_state: Any, drawn: list[int]) ->
     return checkpoint.seeds(drawn)
 
 
-def check_same_fit(
-    checkpoint: Checkpoint, parameters: Mapping[str, Any], facts: Mapping[str, Any]
-) -> None:
-    """Check that parameters and data are those of the checkpoint, and remember them.
+def check_same_fit(checkpoint: Checkpoint, estimator: Any, facts: Mapping[str, Any]) -> None:
+    """Check that class, parameters and data are those of the checkpoint, and remember them.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    parameters : mapping
-        Parameters of the estimator as a model file has them.
+    estimator : estimator
+        It is being fitted, and has the parameters of the fit.
     facts : mapping
         What else the weights depend on; keys of `DIFFERENCES`.
 
@@ -99,7 +98,8 @@ def check_same_fit(
     InputError
         If something differs; the message names it.
     """
-    now = {"parameters": {name: _text(one) for name, one in each_parameter(parameters)}, **facts}
+    parameters = {name: _text(one) for name, one in each_parameter(estimator._parameters)}
+    now = {"parameters": parameters, "model": estimator._name, **facts}
     then = checkpoint.fingerprint
     if then is not None and (differences := _differences(then, now)):
         raise InputError(
@@ -119,7 +119,8 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
     others = [name for name in DIFFERENCES if then[name] != now[name]]
     if "sequences" in others or "features" in others:
-        others = [name for name in others if name in ("sequences", "features", "start", "freeze")]
+        kept = ("model", "sequences", "features", "start", "freeze")
+        others = [name for name in others if name in kept]
     return found + [DIFFERENCES[name].format(then=then[name], now=now[name]) for name in others]
 
 

@@ -23,13 +23,10 @@ from unspool.blueprint import definition
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import Sequences
 from unspool.estimators.base import (
-    CONTINUE_CHECKPOINT,
-    CONTINUE_FIT,
-    CONTINUE_PARTIAL_FIT,
     sequences_of,
 )
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.checkpointing import check_same_fit, read_checkpoint_arguments, seeds
+from unspool.estimators.checkpointing import check_same_fit, seeds
 from unspool.estimators.class_predictions import ClassPredictions
 from unspool.estimators.classifier_start import (
     autoencoder_complaints,
@@ -52,6 +49,7 @@ from unspool.estimators.classifying import (
     rescale,
     unscale,
 )
+from unspool.estimators.fit_arguments import CONTINUE_PARTIAL_FIT, how_to_go_on, read_fit_arguments
 from unspool.estimators.freezing import frozen, read_freeze
 from unspool.estimators.going_on import continued, read_start, resume, standardizations
 from unspool.estimators.held_out import read_groups, warn_if_copied
@@ -65,7 +63,6 @@ from unspool.estimators.sample_weight import weights_of_sequences
 from unspool.estimators.saving import plain_parameters
 from unspool.estimators.stopping import fitting
 from unspool.estimators.training import OptimizerStates, Run
-from unspool.estimators.user_callbacks import read_callbacks
 from unspool.estimators.validation_data import check_alone
 from unspool.nn import Head, torch_settings
 from unspool.nn.device import device_complaint, resolve_device
@@ -347,15 +344,8 @@ class EncoderClassifier(ClassPredictions):
         """
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
-        start, how = None, "initial"
-        if initial is not None:
-            start = read_start(initial)
-        elif self.warm_start and self.__sklearn_is_fitted__():
-            start, how = read_start(self), "warm_start"
-        run = Run(start, how, read_freeze(freeze), read_callbacks(callbacks))
-        run.checkpoint = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        kept = CONTINUE_FIT if run.checkpoint is None else CONTINUE_CHECKPOINT
-        with fitting(self, kept) as run.interruption, torch_settings.training():
+        run = read_fit_arguments(self, initial, freeze, callbacks, checkpoint, checkpoint_every)
+        with fitting(self, how_to_go_on(self, run)) as run.interruption, torch_settings.training():
             self._fit(run, X, y, sample_weight, validation_data, groups, None)
         if run.checkpoint is not None and not self.interrupted_:
             run.checkpoint.finish()
@@ -480,7 +470,7 @@ class EncoderClassifier(ClassPredictions):
         if run.checkpoint is not None:
             check_same_fit(
                 run.checkpoint,
-                self._parameters,
+                self,
                 facts_of_classes(self, data, validated, halves, run),
             )
         fit = partial(train_classes, self, halves, rng, device, run)

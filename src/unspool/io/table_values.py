@@ -91,7 +91,7 @@ def _numbers(
         known = pc.if_else(pc.is_in(text, pa.array(words, kind)), pa.scalar(None, kind), text)
         try:
             if known.null_count == len(known) > 0:
-                raise pa.ArrowInvalid("no number")
+                raise pa.ArrowInvalid("the column has no numbers")
             return np.asarray(known.cast(pa.float64()).to_numpy())  # numbers such as 007
         except pa.ArrowInvalid:
             found = _text_found(column.to_pylist(), name)

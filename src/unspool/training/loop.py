@@ -359,11 +359,26 @@ class Training:
             "rate": self.rate,
             "stopped_by": self.stopped_by,
             "recovery": self.recovery.state(),
-            "callbacks": {type(one).__name__: one.state() for one in self.callbacks if one.state()},
+            "callbacks": {
+                type(one).__name__: kept for one in self.callbacks if (kept := one.state())
+            },
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `state`, in which tensors have become arrays."""
+        """Continue from a `state`, in which tensors have become arrays.
+
+        Raises
+        ------
+        InputError
+            If the state has those of callbacks that are missing here.
+        """
+        missing = set(state["callbacks"]) - {type(one).__name__ for one in self.callbacks}
+        if missing:
+            names = [name for one in sorted(missing) for name in state["callbacks"][one]]
+            raise InputError(
+                f"The checkpoint has the states of callbacks ({', '.join(names)}), but "
+                "`callbacks` has none; give the same ones, in the same order."
+            )
         load_weights_and_buffers(self.model, state["model"])
         load_optimizer_state(self.optimizer, state["optimizer"])
         self.history.series = {name: list(values) for name, values in state["series"].items()}
