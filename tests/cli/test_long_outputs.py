@@ -280,10 +280,58 @@ def test_parts_of_another_model_data_or_options_are_discarded(
     stop("--stride", 2)
     done = run("encode", model, data, "-o", path, "--stride", 2)
     assert "rows of an earlier run" in done.err
+    stop("--stride", 2)
+    assert "whose options is other than now" in run("encode", model, data, "-o", path).err
+    stop()
+    with monkeypatch.context() as patch:
+        patch.setattr("unspool.__version__", "0.0")
+        assert "whose version is other than now" in run("encode", model, data, "-o", path).err
     stop()
     done = run("reconstruct", model, data, "-o", path)
     assert "whose command and options are other than now" in done.err
     assert sorted(os.listdir(tmp_path)) == ["codes.csv", "data.csv", "model"]
+
+
+def test_data_that_change_in_place_are_other_data_even_with_their_old_time(
+    run, models, machines, tmp_path, in_parts, monkeypatch
+):
+    in_parts()
+    data, path = tmp_path / "data.csv", tmp_path / "codes.csv"
+    text = machines.read_text()
+    data.write_text(text)
+    before = data.stat()
+    computed = counted(monkeypatch)
+    computed.limit = 3
+    assert run("encode", models["windows"], data, "-o", path).code == 130
+    data.write_text(text.replace("0.1", "0.2"))
+    os.utime(data, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert data.stat().st_size == before.st_size
+    computed.limit = None
+    done = run("encode", models["windows"], data, "-o", path)
+    assert "whose data is other than now" in done.err
+
+
+def test_parts_are_of_the_data_before_a_change_during_the_computation(
+    run, models, machines, tmp_path, in_parts, monkeypatch
+):
+    in_parts()
+    data, path = tmp_path / "data.csv", tmp_path / "codes.csv"
+    data.write_bytes(machines.read_bytes())
+    computed = counted(monkeypatch)
+    computed.limit = 3
+    real = long_outputs.write_long
+
+    def write_long(*given, **named):
+        with data.open("a") as file:  # what a logger does
+            file.write("c,2024-01-02 00:00,1,1,True\n")
+        real(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(long_outputs, "write_long", write_long)
+        assert run("encode", models["windows"], data, "-o", path).code == 130
+    computed.limit = None
+    done = run("encode", models["windows"], data, "-o", path)
+    assert "whose data is other than now" in done.err
 
 
 def test_an_interrupted_command_on_standard_input_continues(

@@ -1,6 +1,8 @@
 """Data that are not in memory are read in pieces, and give the results of data in memory."""
 
+import mmap
 from itertools import pairwise
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from tests.forms import Takes
 from unspool import LSTMAutoencoder, Sequences, Windows, as_sequences
-from unspool.data import stored, stored_table, window_copies
+from unspool.data import stored, stored_table, window_copies, window_places
 from unspool.data.futures import Futures
 from unspool.data.overlap import shared, window_shift
 from unspool.data.spread import spread_sample
@@ -75,8 +77,10 @@ def make(kind, folder, values):
     if kind == "h5py":
         file = h5py.File(folder / "values.h5", "w")
         return file.create_dataset("x", data=values, chunks=(7, T, F), compression="gzip")
+    if kind == "takes":  # NaN at the end of a sequence is padding
+        return Takes(values)
     lengths = np.isfinite(values[:, :, 0]).sum(axis=1)
-    return Takes(np.nan_to_num(values), lengths if kind == "takes, with lengths" else None)
+    return Takes(np.nan_to_num(values), lengths)
 
 
 KINDS = ("memory map", "list of memory maps", "h5py", "takes", "takes, with lengths")
@@ -300,7 +304,7 @@ def test_a_row_group_is_read_once_by_a_pass(tmp_path, monkeypatch):
     assert len(read) == len(set(map(id, read))) == len(windows.series[0].pieces)
 
 
-def test_pages_of_a_mapped_file_are_released(tmp_path):
+def test_pages_of_a_mapped_file_are_released(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", SERIES)
     array = np.load(tmp_path / "x.npy", mmap_mode="r")
     there = MappedArray(array)
@@ -311,6 +315,12 @@ def test_pages_of_a_mapped_file_are_released(tmp_path):
     assert there._touched == 0  # the pages have been released
     there.read(0, 10)
     assert there._touched == 250
+    mapping = Mock()
+    monkeypatch.setattr(stored, "mapping_of", lambda array: mapping)
+    there.read(0, 10)
+    assert not mapping.madvise.called
+    there.gather(np.arange(0, 720, 4))
+    mapping.madvise.assert_called_once_with(mmap.MADV_DONTNEED)
 
 
 def test_a_selection_of_rows_has_the_blocks_of_its_rows(tmp_path):
@@ -344,63 +354,6 @@ def test_a_file_that_was_removed_is_an_error_when_it_is_read(tmp_path):
         list(windows.chunks())
 
 
-class MapStyle:
-    def __init__(self, items):
-        self.items = items
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, i):
-        return self.items[i]
-
-
-def test_a_map_style_data_set_may_have_labels():
-    items = [(one, i % 2) for i, one in enumerate(VALUES.astype(np.float32))]
-    np.testing.assert_array_equal(
-        as_sequences(MapStyle(items)).take([3, 1])[0], VALUES[[3, 1]].astype(np.float32)
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (MapStyle([]), r"got none \(an empty MapStyle\)"),
-        (MapStyle([VALUES[0], VALUES[1, :5]]), r"got \(5, 3\) for sequence 1"),
-        (MapStyle([1.0, 2.0]), r"Expected every entry of MapStyle as a sequence \(T, F\)"),
-        (MapStyle([{"a": VALUES[0]}]), "what MapStyle returns"),
-        (Takes(VALUES[:, 0, 0]), r"Expected every entry of Takes as a sequence \(T, F\)"),
-    ],
-)
-def test_what_is_wrong_with_a_data_set_is_named(given, message):
-    def read():
-        source = as_sequences(given)
-        return source.take(np.arange(len(source)))
-
-    with pytest.raises(InputError, match=message):
-        read()
-
-
-def test_an_object_must_return_one_sequence_for_each_index():
-    class Wrong(Takes):
-        def take(self, indices):
-            return self.values
-
-    with pytest.raises(InputError, match="must return one sequence for each index"):
-        as_sequences(Wrong(VALUES))
-
-
-def test_an_object_must_return_the_same_lengths_again():
-    class Changing(Takes):
-        def take(self, indices):
-            self.lengths = self.lengths % T + 1
-            return super().take(indices)
-
-    source = as_sequences(Changing(VALUES, np.arange(N) % T + 1))
-    with pytest.raises(InputError, match="returned other lengths than before"):
-        source.take([0, 1])
-
-
 @pytest.mark.parametrize("kind", ["sequences", "windows"])
 def test_a_sample_is_spread_over_data_that_are_not_in_memory(kind, tmp_path):
     there = (
@@ -427,4 +380,78 @@ def test_validation_sequences_are_searched_for_in_files(tmp_path):
     assert shared(there, there[40:]).equal == 20
     assert shared(there[:40], there[40:]) == shared(Sequences(VALUES[:40]), Sequences(VALUES[40:]))
     windows = Windows(mapped(tmp_path, SERIES, "series.npy"), 12)
-    assert shared(windows[:600], windows[605:]).overlapping > 0
+    assert len(windows[:600].blocks) > 3
+    here = Windows(SERIES, 12)
+    for training, validation in (
+        (slice(600), slice(605, None)),
+        (slice(None, None, 12), slice(600)),
+    ):
+        expected = shared(here[training], here[validation])
+        assert shared(windows[training], windows[validation]) == expected
+        assert expected.overlapping > 0
+
+
+def test_a_bad_value_of_selected_sequences_is_named_by_the_number_that_was_given(tmp_path):
+    values = PADDED.copy()
+    values[17, 2, 1] = np.inf
+    source = Sequences.from_list(make("list of memory maps", tmp_path, values))
+    for some, place in ((source[10:][5:], 2), (source.load(10, 30), 7), (source[10:][5:8], -1)):
+        with pytest.raises(InputError, match="Sequence 17 holds inf at step 2, feature 1"):
+            some.take([place])
+
+
+def test_memory_maps_of_different_dtypes_equal_arrays_of_them(tmp_path):
+    kinds = [np.int16, np.float32, np.float16, np.dtype(">f8")]
+    arrays = [(10 * one[: 5 + i]).astype(kinds[i % 4]) for i, one in enumerate(VALUES[:8])]
+    for some in ([0, 1], [1, 2], [1, 3], range(8)):
+        here = [arrays[i] for i in some]
+        there = [mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(here)]
+        everything = np.arange(len(here))
+        expected, lengths = Sequences.from_list(here).take(everything)
+        source = Sequences.from_list(there)
+        for one in (source, source.load(0, len(here))):
+            values, found = one.take(everything)
+            assert values.dtype == expected.dtype
+            np.testing.assert_array_equal(values, expected)
+            np.testing.assert_array_equal(found, lengths)
+
+
+def test_a_block_of_windows_has_the_dtype_of_all_series(tmp_path):
+    here = [SERIES[:60].astype(np.float32), SERIES[:60]]
+    there = Windows([mapped(tmp_path, one, f"{i}.npy") for i, one in enumerate(here)], 12)
+    assert there.load(0, 10).take([1])[0].dtype == Windows(here, 12).take([1])[0].dtype
+    assert there.take([1])[0].dtype == np.float64
+
+
+def test_blocks_of_many_series_are_those_of_each_series(tmp_path):
+    lengths = [20, 90, 15, 15, 200, 30, 12]
+    series = [mapped(tmp_path, SERIES[:n], f"{i}.npy") for i, n in enumerate(lengths)]
+    windows = Windows(series, 12)
+    owner, start = windows.place(np.arange(len(windows)))
+    of_size = window_copies.BLOCK_BYTES // (8 * F)
+    for first, stop in pairwise(windows.blocks.tolist()):
+        series_of_block = np.unique(owner[first:stop])
+        if len(series_of_block) == 1:
+            assert len(np.unique(start[first:stop] // of_size)) == 1
+        else:  # small series together
+            assert sum(lengths[i] for i in series_of_block) <= of_size
+    assert sorted({int(owner[i]) for i in windows.blocks[:-1]} - {5}) == [0, 1, 2, 4]
+
+
+def test_a_file_that_was_written_again_is_an_error_when_it_is_read(tmp_path):
+    lines = "a\n" + "1.5\n" * 40
+    (tmp_path / "x.csv").write_text(lines)
+    windows = Windows(pyarrow.dataset.dataset(tmp_path / "x.csv", format="csv"), 12)
+    for rows in ("2.5\n", "2.5\n" * 39, "2.5\n" * 41):
+        (tmp_path / "x.csv").write_text("a\n" + rows)
+        with pytest.raises(InputError, match=r"a piece of 40 rows has \d+ now; open it again"):
+            windows.take([3])
+
+
+def test_blocks_of_windows_do_not_depend_on_how_many_are_placed_at_once(tmp_path, monkeypatch):
+    windows = Windows(mapped(tmp_path, SERIES), 12, 5)
+    found = windows.blocks
+    assert len(found) > 5
+    for at_once in (1, 7, 17, 50):
+        monkeypatch.setattr(window_places, "AT_ONCE", at_once)
+        np.testing.assert_array_equal(windows.blocks, found)

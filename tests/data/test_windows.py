@@ -374,6 +374,20 @@ def test_overlap_mean_averages_what_lies_on_a_step(trailing):
     assert np.isnan(means[0][10:]).all()  # three windows of 4, 3 apart, end at step 10
 
 
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_overlap_mean_adds_windows_in_their_order(dilation):
+    windows = Windows(numbered(60, 41), 5, tail=True, dilation=dilation)
+    values = np.random.default_rng(0).normal(size=(len(windows), 5)) * 10.0 ** np.arange(5)
+    means = overlap_mean(windows, [(np.arange(len(windows)), values)])
+    sums, counts = ([np.zeros(len(one)) for one in windows.series] for _ in range(2))
+    for number, start, value in zip(*windows.place(range(len(windows))), values, strict=True):
+        steps = slice(start, start + 4 * dilation + 1, dilation)
+        sums[number][steps] += value
+        counts[number][steps] += 1
+    for mean, total, count in zip(means, sums, counts, strict=True):
+        np.testing.assert_array_equal(mean, total / count)  # to the last bit
+
+
 def test_overlap_mean_of_nothing_is_refused():
     message = "Expected at least one window to average, got none."
     assert error_of(overlap_mean, Windows(np.arange(9), 4), iter([])) == message

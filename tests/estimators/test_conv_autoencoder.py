@@ -241,6 +241,15 @@ def test_strided_and_transposed_convolutions_in_torchs_own_functions():
     assert_close("images", expected.astype(np.float32), model.reconstruct(X).astype(np.float32))
 
 
+def test_strides_and_pools_that_no_file_may_hold_are_refused_by_fit():
+    X = np.random.default_rng(0).normal(size=(8, 40, 1))
+    with pytest.raises(InputError) as caught:
+        make(filters=(2,), strides=40, pool_size=40).fit(X)
+    assert str(caught.value) == (
+        "Expected `strides` times `pool_size` of at most 1024, got 40 · 40."
+    )
+
+
 def test_kernels_strides_and_pools_may_differ_between_convolutions():
     X = np.random.default_rng(0).normal(size=(20, 13, 2))
     each = {"kernel_size": [5, 4, 3], "strides": (1, 2, 1), "pool_size": (2, 1, 1)}

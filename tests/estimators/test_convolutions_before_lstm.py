@@ -75,6 +75,9 @@ def test_forecasts_after_every_step_need_causal_convolutions():
         "read later steps nor be pooled, got conv_padding='same', conv_pool_size=2; set "
         "conv_padding='causal' and conv_pool_size=1, or conv_filters=()."
     )
+    pooled = {"conv_filters": (4, 3), "conv_padding": "causal", "conv_pool_size": (1, 2)}
+    with pytest.raises(InputError, match=r"got conv_padding='causal', conv_pool_size=\(1, 2\);"):
+        LSTMForecaster(3, **pooled, **given).fit(waves(20))
     causal = {"conv_filters": (4,), "conv_padding": "causal", "conv_pool_size": 1}
     model = LSTMForecaster(3, **causal, **given).fit(waves(20))
     assert model.forecast(waves(3)[:, :-2]).shape == (3, 2, 1)

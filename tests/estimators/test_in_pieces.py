@@ -166,7 +166,7 @@ def test_means_of_overlapping_windows_do_not_depend_on_where_they_begin(
         series, size, stride, tail=tail, dilation=dilation, short="keep", breaks=breaks
     )
     n = len(windows)
-    values = rng.normal(size=(n, windows.max_length, 2)).astype(np.float32)
+    values = rng.normal(size=(n, windows.max_length, 2))  # sums depend on the order
     whole = np.concatenate(overlap_mean(windows, iter([(np.arange(n), values)])))
     np.testing.assert_array_equal(whole, slow_mean(windows, values))
 
@@ -185,6 +185,32 @@ def test_means_of_overlapping_windows_do_not_depend_on_where_they_begin(
     rest = [(np.arange(first, n), values[first:])]
     after = [means for _, means in overlap_means(windows, rest, start, first)]
     np.testing.assert_array_equal(np.concatenate(after), whole[start:])
+
+
+def test_windows_in_any_order_are_averaged_at_their_steps():
+    rng = np.random.default_rng(0)
+    windows = Windows([rng.normal(size=(n, 2)) for n in (30, 25)], 4)
+    n = len(windows)
+    values, order = rng.normal(size=(n, 4, 2)), rng.permutation(n)
+    expected = slow_mean(windows, values)
+    batches = [(some, values[some]) for some in np.array_split(order, 3)]
+    found = np.concatenate(overlap_mean(windows, batches))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    in_order = [(np.arange(a, b), values[order][a:b]) for a, b in ((0, 20), (20, n))]
+    found = np.concatenate(overlap_mean(windows[order], in_order))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_only_missing_values_of_a_series_in_pieces_are_imputed(model):
+    rng = np.random.default_rng(5)
+    series = [rng.normal(size=(n, 2)).cumsum(0) for n in (70, 30)]
+    for one in series:
+        one[rng.random(one.shape) < 0.2] = np.nan
+    X = Windows(series, 8, missing="mask")
+    assert len(list(model.in_pieces("impute", X, merge=True))) > 2
+    imputed, reconstructed = model.impute(X, merge=True), model.reconstruct(X, merge=True)
+    for one, filled, means in zip(series, imputed, reconstructed, strict=True):
+        np.testing.assert_array_equal(filled, np.where(np.isnan(one), means, one))
 
 
 def slow_mean(windows, values):

@@ -71,6 +71,11 @@ def test_sizes_of_which_no_memory_holds_the_weights(name, value, shown, monkeypa
         (lambda: quick(units=(3, 10**6)), "`units`, which is (3, 1000000),"),
         (lambda: quick(decoder_units=(2,) * 9999), "`decoder_units`, which is (2, 2, "),
         (lambda: quick(num_layers=9999), "`num_layers`, which is 9999,"),
+        (lambda: quick(conv_filters=(10**5, 10**5)), "`conv_filters`, which is (100000, 100000),"),
+        (
+            lambda: quick(conv_filters=(3,), conv_kernel_size=10**9),
+            "`conv_kernel_size`, which is 1000000000,",
+        ),
         (lambda: DenseAutoencoder(10**9), "`latent_dim`, which is 1000000000,"),
         (lambda: DenseAutoencoder(3, hidden_units=[10**6, 10**5]), "`hidden_units`, which is ["),
         (lambda: ConvAutoencoder(filters=(10**5, 10**6)), "`filters`, which is (100000, 1000000)"),

@@ -130,6 +130,19 @@ def test_validation_data_of_the_same_distribution_are_no_reason_to_warn():
     assert warned(model, data(), validation_data=data(32, seed=1)) == []
 
 
+@pytest.mark.parametrize(("n", "scale"), [(9, 1.0), (40, 0.2)])
+def test_few_or_good_validation_sequences_are_no_reason_to_warn(n, scale):
+    rng = np.random.default_rng(1)
+    noise = 1.5 * scale * rng.normal(size=(40 + n, 16))
+    X = data(n=40 + n, rank=2, width=16) + noise
+    model = DenseAutoencoder(12, hidden_units=(64,), epochs=150, learning_rate=5e-3,
+                             patience=None, **QUICK)  # fmt: skip
+    found = warned(model, X[:40], validation_data=X[40:])
+    history = model.history_
+    assert history["val_loss"][history["best_epoch"]] > 2 * history["loss"][history["best_epoch"]]
+    assert [one for one in found if one[0] is GeneralizationWarning] == []
+
+
 def test_a_model_that_is_far_too_large_warns_if_nothing_is_held_out():
     large = {**QUICK, "hidden_units": (300,), "epochs": 100, "learning_rate": 1e-3}
     ((category, message),) = warned(
@@ -227,6 +240,15 @@ def test_the_sample_shows_a_few_outliers():
     X[7] *= 300
     assert seen(X).dominated.startswith("2 of 200 sequences that were checked have ")
     assert seen(X[8:]).dominated == ""
+    assert seen(X[:99]).dominated == ""  # of so few a hundredth is one
+
+
+def test_a_feature_cannot_hide_others_after_scaling():
+    X = np.zeros((150, 5, 3))  # the last features hardly vary around their mean sequence
+    X[..., 0] = np.random.default_rng(0).normal(size=(150, 5))
+    X[..., 1:] = np.arange(5)[:, None] + X[..., :1] / 100
+    assert seen(X, scaling="standard").dominated == ""
+    assert seen(X, scaling="none").dominated != ""
 
 
 def test_the_sample_shows_how_much_a_linear_code_explains():

@@ -109,6 +109,8 @@ LSTM_MODELS = {
     "relu code": {"code_activation": "relu", "units": 3},
     "encoder in both directions": {"bidirectional": "encoder", "decoder_units": 5},
     "decoder in both directions": {"bidirectional": "decoder", "decoder_units": 5},
+    "convolutions": {"conv_filters": (4, 3), "conv_pool_size": (2, 1), "bidirectional": True},
+    "convolutions, unpadded": {"conv_filters": (4,), "conv_padding": "valid", "decoder": "state"},
     "variational": {"kl_weight": 0.1},
     "narrowing": {"units": (6, 4)},
     "narrowing, other depth": {"units": (4, 2, 3), "decoder_units": (3, 5)},
@@ -129,6 +131,8 @@ EXPORT_ONLY = {  # exports that slice a state, pad a code or reverse an output a
     "reshape, filled up",
     "reverse_target",
     "reverse_target, reshape",
+    "convolutions",
+    "convolutions, unpadded",
     "variational",
     "narrowing, pooling",
     "narrowing, state",
@@ -165,6 +169,21 @@ def test_exported_models_can_be_imported_again(name, lstm_models):
     again = from_keras(to_keras(model))
     assert again.contents().blueprint == model.contents().blueprint
     same(model, model.reconstruct(RAGGED), again.reconstruct(RAGGED))
+
+
+@pytest.mark.parametrize("steps", [1, 3, STEPS])
+@pytest.mark.parametrize("padding", ["same", "causal", "valid"])
+def test_exported_convolutions_in_front_of_an_lstm_read_batches_of_few_steps(padding, steps):
+    """Also fewer steps than kernels and pools have, and with random kernels."""
+    parameters = {"conv_filters": (4, 3), "conv_pool_size": (2, 3), "conv_padding": padding}
+    model = LSTMAutoencoder(4, units=3, n_kernels=5, pooling="all", **parameters, **QUICK)
+    model = shaken(model.fit(TRAINING))
+    x, lengths = X[:, :steps], np.minimum(LENGTHS, steps)
+    mask = np.arange(steps) < lengths[:, None]
+    theirs = to_keras(model, part="encoder")
+    assert not theirs.inputs[1]._keras_history.operation.optional
+    (codes,) = called(theirs, [np.where(mask[:, :, None], x, np.nan), mask])
+    np.testing.assert_allclose(codes, model.transform(Sequences(x, lengths)), atol=1e-5)
 
 
 def test_without_a_mask_all_steps_are_real(lstm_models):

@@ -168,6 +168,24 @@ def test_an_interrupted_output_says_that_it_can_continue(tmp_path):
     assert path.read_bytes() == whole(tmp_path / "b.csv")
 
 
+@pytest.mark.parametrize(("seconds", "rows"), [(1000.0, 0), (0.0, 9)])
+def test_long_work_of_an_interrupted_output_is_kept(tmp_path, monkeypatch, seconds, rows):
+    monkeypatch.setattr(long_output, "PART_BYTES", 1 << 26)
+    monkeypatch.setattr(long_output, "KEPT_SECONDS", seconds)
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(10))
+    assert position_of(path) == rows
+    assert bool(os.listdir(tmp_path)) == bool(rows)
+
+
+def test_rows_after_the_last_part_are_kept_at_an_interruption(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(22))
+    assert position_of(path) == 21  # 18 are in parts of at least 300 bytes
+
+
 def test_an_output_that_is_interrupted_at_once_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path / "a.csv", make=interrupted_after(4))
@@ -212,6 +230,35 @@ def test_damaged_parts_are_computed_again(tmp_path, damage):
     assert 0 <= log[0] < 27
     assert (log[0] == 0) == (damage == "no identity")
     assert path.read_bytes() == whole(tmp_path / "b.npy")
+
+
+def test_parts_after_a_damaged_one_are_not_mixed_with_new_parts(tmp_path, monkeypatch):
+    path, folder = tmp_path / "a.npy", tmp_path / ".a.npy.parts"
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(36))
+    assert (folder / "000002.npy").exists()
+    (folder / "000000.npy").unlink()
+    monkeypatch.setattr(long_output, "PART_BYTES", 500)  # parts begin elsewhere
+    with pytest.raises(KeyboardInterrupt):
+        written(path, make=interrupted_after(15))
+    written(path)
+    assert path.read_bytes() == whole(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize("ending", ENDINGS[:2])
+def test_the_types_of_all_parts_together_are_those_of_the_whole(tmp_path, ending, monkeypatch):
+    monkeypatch.setattr(long_output, "PART_BYTES", 1)
+    values = np.array([None] * 10 + [1] * 10 + [2.5] * 20, object)
+
+    def run(position, state):
+        for start in range(position, N, 5):
+            rows = slice(start, start + 5)
+            yield Rows(start + 5, {"x": values[rows], "y": np.zeros(5)})
+
+    path = tmp_path / f"a.{ending}"
+    written(path, make=run)
+    write_table({"x": values, "y": np.zeros(N)}, tmp_path / f"b.{ending}")
+    assert path.read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
 
 
 def test_what_is_left_of_a_killed_join_is_removed(tmp_path):
@@ -275,6 +322,14 @@ def test_a_first_part_that_cannot_be_written_leaves_nothing(tmp_path):
     path = tmp_path / "a.csv"
     with full_disk(), pytest.raises(InputError) as raised:
         written(path, make=large)
+    assert str(raised.value) == f"{path}: {FULL}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_parts_are_made_of_may_not_fit_on_the_disk_either(tmp_path):
+    path = tmp_path / "a.csv"
+    with full_disk(), pytest.raises(InputError) as raised:
+        written(path, identity={"data": ["a file"] * 10_000})
     assert str(raised.value) == f"{path}: {FULL}"
     assert os.listdir(tmp_path) == []
 

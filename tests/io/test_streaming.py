@@ -130,6 +130,14 @@ def test_labels_of_texts_share_their_letters(tmp_path):
     assert len({id(one) for one in there.steps["label"][0]}) == 2
 
 
+def test_an_empty_label_is_an_empty_text(tmp_path):
+    labels = [None if i % 90 == 7 else ("high", "low")[i % 2] for i in range(STEPS)]
+    table = TABLE.set_column(4, "label", pa.array(labels))
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=100)
+    there = check_same(tmp_path / "x.parquet", window=12)
+    assert there.index["label"][97 - 11] == ""
+
+
 def test_files_are_read_in_pieces_if_they_take_much_of_the_free_memory(file, monkeypatch):
     assert free_memory() > 1 << 20
     assert not streams(free_memory() // 100, None)
@@ -240,3 +248,32 @@ def test_times_written_as_texts_are_read(tmp_path):
     pq.write_table(TABLE.set_column(0, "time", texts), tmp_path / "x.parquet")
     there = check_same(tmp_path / "x.parquet", window=12)
     assert isinstance(there.time_format, time_columns.TimeFormat)
+
+
+def test_an_empty_file_of_a_folder_is_refused(folder):
+    pq.write_table(TABLE.slice(0, 0), folder / "empty.parquet")
+    for stream in (True, False):
+        with pytest.raises(InputError, match=r"empty\.parquet: the table has no rows"):
+            read_file(folder, window=12, stream=stream)
+
+
+def test_an_id_whose_rows_are_not_together_is_named_in_pieces(tmp_path):
+    ids = ["a"] * 100 + ["b"] * 100 + ["a"] * 520
+    pq.write_table(TABLE.set_column(1, "station", [ids]), tmp_path / "x.parquet", row_group_size=90)
+    with pytest.raises(InputError, match="the rows of 'a' in the id column 'station' are not"):
+        read_file(tmp_path / "x.parquet", window=12, stream=True, id="station")
+
+
+def test_steps_without_a_value_at_the_end_of_a_series_are_padding_in_pieces(tmp_path):
+    heat = [None if i in (50, 198, 199, 719) else one for i, one in enumerate(NUMBERS[:, 0])]
+    table = pa.table({"station": STATIONS, "heat": heat, "label": TABLE["label"]})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=90)
+    there = check_same(tmp_path / "x.parquet", missing="mask", id="station")
+    assert there.source.lengths.tolist() == [198, 519]
+    coded = check_same(tmp_path / "x.parquet", missing="mask", missing_values=[-200], id="station")
+    assert coded.source.lengths.tolist() == [200, 520]
+    dataset = pyarrow.dataset.dataset(tmp_path / "x.parquet")
+    options = {"id": "station", "columns": ["heat"], "missing": "mask"}
+    one, other = (sequences_from_table(x, **options) for x in (dataset, table))
+    for there, here in zip(one.take([0, 1]), other.take([0, 1]), strict=True):
+        np.testing.assert_array_equal(there, here)

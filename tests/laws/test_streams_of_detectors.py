@@ -14,8 +14,12 @@ from unspool.errors import NoBetterThanMeanWarning, ThresholdWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 MASKED = [name for name in MODELS if "probabilities" not in name]
-# Scores are logarithms of errors, and an error that happens to be near 0 has few digits.
-CLOSE = {"rtol": 1e-5, "atol": 0.01}
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+GLITCHES = (1e3, -1e10, 1e300, 0.0)
+# The response of a random kernel to equal steps is 0 but for rounding, which is that of their
+# size. At the first step of a window a kernel reads nothing but this step, so a huge value there
+# has a response of thousands with a random sign, which differs between PyTorch and NumPy.
+GLITCHES_FOR_KERNELS = (100.0, -100.0, 0.0)
 
 
 @functools.lru_cache(maxsize=64)
@@ -42,13 +46,13 @@ detectors = st.builds(
 
 
 @st.composite
-def series(draw, missing):
-    """A series of up to 60 steps with glitches, and with missing values and outages."""
+def series(draw, found, glitches=GLITCHES):
+    """A series for a detector: up to 60 steps with glitches, missing values and outages."""
     steps = draw(st.integers(1, 60))
     values = waves(steps, seed=draw(st.integers(0, 1000))) * 1.2
     for place in draw(st.lists(st.integers(0, steps - 1), max_size=2)):
-        values[place, draw(st.integers(0, 1))] = draw(st.sampled_from((1e3, -1e10, 1e300, 0.0)))
-    if missing:
+        values[place, draw(st.integers(0, 1))] = draw(st.sampled_from(glitches))
+    if found.missing == "mask":
         rng = np.random.default_rng(draw(st.integers(0, 1000)))
         values[rng.random(values.shape) < draw(st.sampled_from((0.0, 0.1, 0.5)))] = np.nan
         start, length = draw(st.integers(0, steps - 1)), draw(st.sampled_from((0, 3, 20)))
@@ -56,6 +60,12 @@ def series(draw, missing):
         if np.isnan(values).all():
             values[0] = 1.0
     return values
+
+
+def series_of_close_scores(found):
+    """A series whose scores differ by rounding alone between PyTorch and NumPy."""
+    kernels = getattr(found.model_.module_.encoder, "kernels", None)
+    return series(found, GLITCHES if kernels is None else GLITCHES_FOR_KERNELS)
 
 
 def compare(expected, results, rows):
@@ -70,7 +80,7 @@ def compare(expected, results, rows):
 
 @given(detectors, st.data())
 def test_a_stream_has_the_scores_and_thresholds_of_the_whole_series(found, data):
-    values = data.draw(series(found.missing == "mask"))
+    values = data.draw(series_of_close_scores(found))
     expected = found.detect(values, "trailing")
     stream = found.stream()
     compare(expected, [stream.update(step) for step in values], slice(None))
@@ -78,7 +88,7 @@ def test_a_stream_has_the_scores_and_thresholds_of_the_whole_series(found, data)
 
 @given(detectors, st.data())
 def test_a_stream_continues_from_its_state_at_any_step(found, data):
-    values = data.draw(series(found.missing == "mask"))
+    values = data.draw(series(found))
     cut = data.draw(st.integers(0, len(values)))
     first, second = found.stream(), found.stream()
     for step in values[:cut]:
@@ -91,7 +101,7 @@ def test_a_stream_continues_from_its_state_at_any_step(found, data):
 
 @given(detectors, st.data(), st.sampled_from(("window", "step", "trailing")))
 def test_the_runtime_finds_what_the_detector_finds(found, data, kind):
-    values = data.draw(series(found.missing == "mask"))
+    values = data.draw(series_of_close_scores(found))
     if kind not in found.thresholds_:
         kind = "trailing"
     expected = found.detect(values, kind)
@@ -103,7 +113,7 @@ def test_the_runtime_finds_what_the_detector_finds(found, data, kind):
 
 @given(detectors, st.data())
 def test_several_series_have_the_scores_that_each_has_alone(found: AnomalyDetector, data):
-    several = [data.draw(series(found.missing == "mask")) for _ in range(2)]
+    several = [data.draw(series(found)) for _ in range(2)]
     for kind in ("trailing", *set(found.thresholds_) & {"window", "step"}):
         together = found.anomaly_scores(several, kind)
         for one, scores in zip(several, together, strict=True):

@@ -99,6 +99,14 @@ def test_a_file_of_another_checkpoint_version_is_refused(path, monkeypatch):
     )
 
 
+def test_an_array_whose_dtype_has_changed_is_refused(path):
+    content = path.read_bytes()
+    assert content.count(b'"dtype":"U16"') == 1
+    path.write_bytes(content.replace(b'"dtype":"U16"', b'"dtype":"I16"'))
+    with pytest.raises(ModelFileError, match="its checksum does not match its content"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize("name", ["state", "versions", "model", "epochs"])
 def test_a_file_without_a_part_is_refused(name, path):
     header = {"format_version": 2, "versions": {}, "state": {}}

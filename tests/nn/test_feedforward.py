@@ -6,6 +6,7 @@ import torch
 
 from tests.close import assert_close
 from unspool.errors import InputError
+from unspool.nn.dense import ACTIVATIONS
 from unspool.nn.feedforward import DenseDecoder, DenseEncoder, pad_to
 
 
@@ -97,3 +98,13 @@ def test_the_same_seed_makes_the_same_weights():
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"softmax"}))
+def test_an_activation_has_the_same_bits_at_any_place_of_an_array(name):
+    activation, x = ACTIVATIONS[name](), torch.randn(99, generator=generator()) * 3
+    with torch.inference_mode():
+        alone = torch.cat([activation(one.clone()) for one in x.split(1)])
+        for count in range(1, 100):
+            assert torch.equal(activation(x[:count].clone()), alone[:count])
+    torch.testing.assert_close(alone, activation(x), rtol=2e-6, atol=1e-6)

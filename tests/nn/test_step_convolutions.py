@@ -95,8 +95,8 @@ def test_the_output_of_inference_equals_that_of_training_and_has_the_same_bits_a
             assert torch.equal(alone[0], inferred[i, : ends[i]])
 
 
-def encoder(**options):
-    plan = Plan(3, (4,), (3,), (1,), **options)
+def encoder(pool=1, **options):
+    plan = Plan(3, (4,), (3,), (pool,), **options)
     return LSTMEncoder(3, 5, convolutions=plan, generator=generator())
 
 
@@ -105,13 +105,14 @@ def test_codes_after_every_step_are_those_of_the_first_steps():
     codes = causal.encode_by_step(x)
     for step in range(6):
         assert_close(f"step {step}", causal(x[:, : step + 1]), codes[:, step])
-    with pytest.raises(InputError) as caught:
-        encoder().encode_by_step(x)
-    assert str(caught.value) == (
-        "Codes after every step need an encoder that reads step by step, but this one reads the "
-        "outputs of convolutions that read later steps or are pooled. Fit it with "
-        "conv_padding='causal' and conv_pool_size=1, or with conv_filters=()."
-    )
+    for other in (encoder(), encoder(pool=2, padding="causal")):
+        with pytest.raises(InputError) as caught:
+            other.encode_by_step(x)
+        assert str(caught.value) == (
+            "Codes after every step need an encoder that reads step by step, but this one reads "
+            "the outputs of convolutions that read later steps or are pooled. Fit it with "
+            "conv_padding='causal' and conv_pool_size=1, or with conv_filters=()."
+        )
 
 
 def test_a_sequence_too_short_for_the_kernels_has_the_code_of_an_empty_one():

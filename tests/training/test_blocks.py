@@ -173,3 +173,11 @@ def test_classes_and_indices_belong_to_the_sequences_that_are_read(pool):
     )
     for batch in data:
         assert batch.y.tolist() == batch.x[:, 0, 0].tolist()
+
+
+def test_indices_in_any_order_name_the_sequences_that_are_read(pool):
+    source = SequencesInBlocks(numbered(103), [0, 20, 40, 60, 80, 100, 103])
+    some = np.random.default_rng(0).permutation(103)[:50]
+    data = batches(source, 8, indices=some)
+    assert sorted(np.concatenate(numbers(data))) == sorted(some)
+    assert len(source.taken) < 8  # the others from the blocks

@@ -63,6 +63,9 @@ def write_output(
         Number of rows for each entry of `order`, which stay together.
     """
 
+    # Parts are made of the data as they are now, also if the file changes before the first part.
+    state = None if data == STDIN else state_of(data)
+
     def identity() -> dict[str, Any]:
         plain = {
             name: asdict(one) if isinstance(one, Columns) else one for name, one in options.items()
@@ -71,7 +74,7 @@ def write_output(
             "command": command,
             "version": unspool.__version__,
             "model": _digest(model),
-            "data": state_of(data),
+            "data": state_of(data) if state is None else state,
             "options": {name: str(one) for name, one in sorted(_flat(plain).items())},
         }
 
@@ -115,12 +118,18 @@ def _digest(path: Path) -> str:
 
 
 def state_of(path: Path) -> list[list[Any]]:
-    """Return name, size and time of change of the files of DATA; of standard input, its digest."""
+    """Return what tells the files of DATA from others; of standard input, its digest.
+
+    For each file: the name, the size, the time at which it was written, and the time of the last
+    change of any kind, which no program can set back.
+    """
     if path == STDIN:
         return [["-", _digest(data_path(path))]]
     files = files_of(path) if is_several(path) else [path]
     states = [(one.resolve(), one.stat()) for one in files]
-    return [[str(name), state.st_size, state.st_mtime_ns] for name, state in states]
+    return [
+        [str(name), state.st_size, state.st_mtime_ns, state.st_ctime_ns] for name, state in states
+    ]
 
 
 class _Progress:

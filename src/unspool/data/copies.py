@@ -14,6 +14,7 @@ PLACES = 16  # values of a sequence that are compared first
 MIN_DISTINCT = 8  # different values in a sequence whose repetition is no coincidence
 MAX_STEPS = 5_000_000  # steps of series in which windows are searched for
 MAX_COMPARED = 10_000  # pairs of sequences that are compared in full
+AT_ONCE = 1 << 16  # sequences whose keys are in memory
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ def _copied_sequences(source: Sequences, training: IntArray, sample: IntArray) -
             wanted.setdefault(key, []).append(index)
     found: set[int] = set()
     compared = 0
-    for row, key in zip(training.tolist(), keys(source, training), strict=True):
-        for index in wanted.get(key, ()):
-            if index not in found and compared < MAX_COMPARED:
-                compared += 1
-                if np.array_equal(source[index], source[row], equal_nan=True):
-                    found.add(index)
+    for first in range(0, len(training), AT_ONCE):
+        rows = training[first : first + AT_ONCE]
+        for row, key in zip(rows.tolist(), keys(source, rows), strict=True):
+            for index in wanted.get(key, ()):
+                if index not in found and compared < MAX_COMPARED:
+                    compared += 1
+                    if np.array_equal(source[index], source[row], equal_nan=True):
+                        found.add(index)
     return len(found)
 
 
@@ -100,19 +103,23 @@ def _copied_windows(source: Windows, training: IntArray, sample: IntArray) -> in
     }
     if not windows:
         return 0
-    firsts = np.unique(np.array([window[0, 0] for window in windows.values()]))
+    by_first: dict[float, list[int]] = {}
+    for index, window in windows.items():
+        by_first.setdefault(float(window[0, 0]), []).append(index)
+    firsts = np.array(list(by_first))
     owner_of = dict(zip(sample.tolist(), owners.tolist(), strict=True))
     trained_on = _trained_on(source, training)
     found: set[int] = set()
     compared = 0
     for number, series in enumerate(source.series):
         for start in np.flatnonzero(np.isin(series[:, 0], firsts)).tolist():
-            for index, window in windows.items():
-                if index in found or owner_of[index] == number or compared == MAX_COMPARED:
+            for index in by_first[float(series[start, 0])]:
+                if index in found or owner_of[index] == number:
                     continue
-                if series[start, 0] != window[0, 0]:
-                    continue
+                if compared == MAX_COMPARED:
+                    return len(found)
                 compared += 1
+                window = windows[index]
                 places = start + np.arange(len(window)) * source.dilation
                 if places[-1] >= len(series) or not trained_on[number][places].all():
                     continue
@@ -124,14 +131,12 @@ def _copied_windows(source: Windows, training: IntArray, sample: IntArray) -> in
 def _trained_on(source: Windows, training: IntArray) -> list[npt.NDArray[np.bool_]]:
     """Return for each series whether each step is in a window to train on."""
     owner, start = source.place(training)
-    end = source.ends_of(training)
-    marks = []
-    for number, series in enumerate(source.series):
-        changes = np.zeros(len(series) + 1, np.int64)
-        np.add.at(changes, start[owner == number], 1)
-        np.add.at(changes, end[owner == number], -1)
-        marks.append(np.cumsum(changes)[:-1] > 0)
-    return marks
+    ends = np.cumsum([len(one) for one in source.series])
+    before = np.append(0, ends[:-1])[owner]  # steps of the series before that of each window
+    changes = np.zeros(ends[-1] + 1, np.int64)
+    np.add.at(changes, before + start, 1)
+    np.add.at(changes, before + source.ends_of(training), -1)
+    return np.split(np.cumsum(changes)[:-1] > 0, ends[:-1])
 
 
 def _is_varied(sequence: FloatArray) -> bool:

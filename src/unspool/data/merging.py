@@ -164,7 +164,6 @@ def _add(
     dilation: int,
 ) -> None:
     """Add the values (B, T, ...) of windows to the sums of the steps from `first` (B,) on."""
-    distinct = len(np.unique(first)) == len(first)
     longest = int(lengths.max(initial=0))
     distinct = len(first) > longest and len(np.unique(first)) == len(first)
     if distinct and (lengths == longest).all() and (first[1:] >= first[:-1]).all():

@@ -105,6 +105,13 @@ class Items(Stored):
         values = self._with_axes(as_floats(given, name))
         if lengths is not None and values.ndim == 2:
             values = values[:, :, None]
+        if lengths is not None and lengths.shape == (len(rows),) and values.ndim > 1:
+            outside = (lengths < 0) | (lengths > values.shape[1])
+            if outside.any():
+                raise InputError(
+                    f"`take` of {type(self.source).__name__} must return lengths from 0 to "
+                    f"{values.shape[1]}, the steps of its array, got {lengths[outside][0]}."
+                )
         if len(values) != len(rows) or (lengths is not None and lengths.shape != (len(rows),)):
             raise InputError(
                 f"`take` of {type(self.source).__name__} must return one sequence for each index, "
@@ -115,8 +122,11 @@ class Items(Stored):
 
     @staticmethod
     def _first(item: Any) -> Any:
-        """Return the first part of a tuple, such as (x, y)."""
-        return item[0] if isinstance(item, (tuple, list)) and len(item) else item
+        """Return the first part of a tuple or list of arrays, such as (x, y)."""
+        if not isinstance(item, (tuple, list)) or not len(item):
+            return item
+        is_steps = isinstance(item, list) and not getattr(item[0], "ndim", 0)
+        return item if is_steps else item[0]
 
     def _with_axes(self, values: Array) -> Array:
         if values.ndim < 2:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from unspool.data import stored
+from unspool.data.lengths import real_steps
 from unspool.data.stored import BLOCK_BYTES, MappedArray, Stored, Values, edges_of, is_mapped
 from unspool.data.values import Array, FloatArray, IntArray, as_floats
 
@@ -93,6 +94,16 @@ class Runs(Stored):
         lengths = np.minimum(self.lengths, steps)
         return self._with(self.series, self.owner, self.first, lengths, np.arange(len(self)))
 
+    def without_empty_ends(self) -> "Runs":
+        """Return the sequences without the steps at their ends that are NaN in every feature."""
+        lengths = self.lengths.copy()
+        for row in np.flatnonzero(lengths).tolist():
+            first, count = int(self.first[row]), int(lengths[row])
+            one = self.series[int(self.owner[row])]
+            if np.isnan(one[first + count - 1 : first + count]).all():
+                lengths[row] = real_steps(one[first : first + count])
+        return self._with(self.series, self.owner, self.first, lengths, np.arange(len(self)))
+
     def of_columns(self, places: Any) -> "Runs":
         """Return features."""
         places = list(places)
@@ -107,7 +118,7 @@ class Runs(Stored):
 
     def as_floats(self) -> "Runs":
         """Return float32 and float64 unchanged, and other dtypes as float64."""
-        if self.dtype in (np.float32, np.float64):
+        if all(one.dtype in (np.float32, np.float64) for one in self.series):
             return self
         return self._of_series(
             [

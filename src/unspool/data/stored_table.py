@@ -76,8 +76,7 @@ class StoredTable(Stored):
         self.pieces, counts = pieces_of(dataset)
         self._edges = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         kinds = {dataset.schema.field(name).type for name in columns}
-        small = kinds <= {pa.float32(), pa.float16()}
-        dtype = np.dtype(np.float32 if small else np.float64)
+        dtype = np.dtype(np.float32 if kinds == {pa.float32()} else np.float64)
         super().__init__((int(self._edges[-1]), len(columns)), dtype, tuple(columns))
         largest = max(counts) * self.row_bytes
         if largest > MAX_PIECE_BYTES:

@@ -90,23 +90,26 @@ def _runs(
         yield some, first, series.read(first, stop)
 
 
-def first_blocks(series: Sequence[Values]) -> tuple[list[IntArray], IntArray]:
-    """Return the edges of the blocks of each series, and the number of its first block.
+def blocks_of_steps(series: Sequence[Values]) -> tuple[IntArray, IntArray]:
+    """Return runs of steps that are read together: their first steps, and the block of each.
 
-    Neighbouring series of one block each share a block if they are small together.
+    Steps are counted over all series. Neighbouring series of one run each share a block if they are
+    small together.
     """
-    edges, first = [], []
+    edges, blocks = [], []
     block, filled = -1, BLOCK_BYTES  # bytes of a block that other series may share
+    before = 0
     for one in series:
         row_bytes = max(1, one.shape[1] * one.dtype.itemsize)
         if isinstance(one, Stored):
-            edges.append(one.edges)
+            of_one = one.edges[:-1]
         else:
-            steps = max(1, BLOCK_BYTES // row_bytes)
-            edges.append(np.append(np.arange(0, len(one), steps), len(one)))
-        blocks = len(edges[-1]) - 1
-        shares = blocks == 1 and filled + len(one) * row_bytes <= BLOCK_BYTES
-        first.append(block if shares else block + 1)
-        filled = (filled if shares else 0) + len(one) * row_bytes if blocks == 1 else BLOCK_BYTES
-        block = first[-1] + blocks - 1
-    return edges, np.array(first)
+            of_one = np.arange(0, len(one), max(1, BLOCK_BYTES // row_bytes))
+        runs = len(of_one)
+        shares = runs == 1 and filled + len(one) * row_bytes <= BLOCK_BYTES
+        first = block if shares else block + 1
+        filled = (filled if shares else 0) + len(one) * row_bytes if runs == 1 else BLOCK_BYTES
+        edges.append(of_one + before)
+        blocks.append(first + np.arange(runs))
+        block, before = first + runs - 1, before + len(one)
+    return np.concatenate(edges), np.concatenate(blocks)

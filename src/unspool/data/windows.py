@@ -21,7 +21,7 @@ from unspool.data.sequences import (
 from unspool.data.series import as_series
 from unspool.data.stored import Stored, edges_of
 from unspool.data.window_checks import check_shapes, has_missing_values
-from unspool.data.window_copies import copy_windows, first_blocks
+from unspool.data.window_copies import blocks_of_steps, copy_windows
 from unspool.data.window_places import WindowPlaces, in_pieces
 
 
@@ -174,6 +174,7 @@ class Windows(WindowPlaces):
             size, stride, self.dilation, max_gap, self.times, given=times is not None
         )
         check_shapes(self.series, self._full_span, self.short)
+        self._dtype = np.result_type(*{one.dtype for one in self.series})
         self._stored = any(isinstance(one, Stored) for one in self.series)
         # None: it is known when all steps have been read.
         self._has_missing: bool | None = has_missing_values(
@@ -225,15 +226,12 @@ class Windows(WindowPlaces):
         """Edges of runs of windows whose steps are read together; None for series in memory."""
         if not self._stored:
             return None
-        edges, first = first_blocks(self.series)
+        edges, of_run = blocks_of_steps(self.series)
+        before = np.cumsum([0, *map(len, self.series[:-1])])  # steps of the series before each
         cuts, last = [np.zeros(1, np.int64)], None
         for numbers in in_pieces(len(self)):
             owner, start = self.place(numbers)
-            block = np.empty_like(start)
-            for number in np.unique(owner):
-                some = owner == number
-                within = np.searchsorted(edges[number], start[some], "right") - 1
-                block[some] = first[number] + within
+            block = of_run[np.searchsorted(edges, before[owner] + start, "right") - 1]
             inside = edges_of(block)[1:-1] + numbers[0]
             cuts += [numbers[:1]] if last is not None and last != block[0] else []
             cuts.append(inside)
@@ -347,8 +345,7 @@ class Windows(WindowPlaces):
         """
         owner, start = self.place(indices)
         lengths, spans = self.lengths_of(indices), self.ends_of(indices) - start
-        dtype = np.result_type(*{one.dtype for one in self.series})
-        values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), dtype)
+        values = np.zeros((len(owner), lengths.max(initial=0), self.n_features), self._dtype)
         copy_windows(values, self.series, owner, start, spans, self.dilation)
         if self._stored:
             self._check_taken(values, owner, start, spans)

@@ -27,6 +27,7 @@ from unspool.blueprint.convolutions import shrunk
 from unspool.errors import InputError
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.batch_runner import runner
+from unspool.model_file.fitted import MAX_SHRINKAGE, check_shrinkage
 from unspool.nn import Autoencoder
 from unspool.nn.conv_encoder import ConvEncoder
 
@@ -435,4 +436,5 @@ callable, default "mse"
                     f"`{name}` must be at most {limit} for images or sequences of up to {side} "
                     f"pixels or steps per side, got {_checks.shown(given)}."
                 )
+        check_shrinkage(self._parameters, max(side, MAX_SHRINKAGE))
         return super()._build(generator)

@@ -7,6 +7,7 @@ with the columns that describe them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from unspool._types import Missing, MissingPolicy, Short
 from unspool.data.gaps import gaps_in
 from unspool.data.missing_values import Codes
 from unspool.data.sequences import IntArray, Sequences
-from unspool.data.stored import Changed, Stored, Values
+from unspool.data.stored import Changed, Stored, Values, edges_of
 from unspool.data.stored_runs import Runs
 from unspool.data.window_places import in_pieces
 from unspool.data.windows import Windows
@@ -198,7 +199,9 @@ def _of_stored(
     if options.size is None:
         owner = np.arange(len(series))
         runs = Runs(series, owner, np.zeros_like(owner), lengths)
-        source = Sequences(runs, lengths, names, options.kept)
+        if options.kept == "mask" and not options.missing_values:
+            runs = runs.without_empty_ends()
+        source = Sequences(runs, runs.lengths, names, options.kept)
         if ids is not None:
             index["id"] = lambda: np.asarray(ids)
         if "label" in steps:
@@ -253,9 +256,8 @@ def _steps_at(columns: list[Column] | None, owner: IntArray, step: IntArray) -> 
     if columns is None:
         return step
     found = np.empty(len(step), np.result_type(*{one.dtype for one in columns}))
-    for number in np.unique(owner).tolist():
-        some = owner == number
-        found[some] = columns[number][step[some]]
+    for start, stop in pairwise(edges_of(owner).tolist()):  # windows are in the order of series
+        found[start:stop] = columns[int(owner[start])][step[start:stop]]
     return found
 
 

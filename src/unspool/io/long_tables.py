@@ -165,7 +165,9 @@ def _of_dataset(
         if back:
             raise InputError(f"{back}; sort the table by {time!r}.")
     runs = Runs([table], np.zeros_like(first), first, lengths)
-    return Sequences(runs, lengths, columns, missing)
+    if missing == "mask":
+        runs = runs.without_empty_ends()
+    return Sequences(runs, runs.lengths, columns, missing)
 
 
 def _of_instances(frame: Any, columns: Sequence[str] | None, missing: Missing) -> Sequences:

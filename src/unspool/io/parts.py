@@ -34,10 +34,11 @@ Identity = Mapping[str, Any]
 
 
 class Entry(TypedDict):
-    """What is known of a part: its rows and bytes, and where the next one begins."""
+    """What is known of a part: its rows and bytes, where it begins, and where the next one does."""
 
     rows: int
     bytes: int
+    start: int
     position: int
     state: Any
 
@@ -94,7 +95,8 @@ class Parts:
         with self._named_errors():
             write_table(columns, part, array=array)
             rows = len(next(iter(columns.values())))
-            entry = Entry(rows=rows, bytes=part.stat().st_size, position=position, state=state)
+            size, start = part.stat().st_size, self.position
+            entry = Entry(rows=rows, bytes=size, start=start, position=position, state=state)
             _write_json(self._entry(number), entry)
         self.entries.append(entry)
 
@@ -153,6 +155,8 @@ class Parts:
             entry, part = _read_json(self._entry(number)), self._part(number)
             if entry is None or not part.is_file() or part.stat().st_size != entry["bytes"]:
                 break
+            if entry["start"] != self.position:  # left by a run whose earlier parts were damaged
+                break
             self.entries.append(entry)
         if self.entries:
             rows = sum(entry["rows"] for entry in self.entries)
@@ -163,7 +167,8 @@ class Parts:
             with self._named_errors():
                 self.folder.mkdir(exist_ok=True)
             self._take()
-        _write_json(self.folder / IDENTITY, {"format": FORMAT, **_plain(self._identity())})
+        with self._named_errors():
+            _write_json(self.folder / IDENTITY, {"format": FORMAT, **_plain(self._identity())})
 
     def _take(self) -> None:
         """Keep other processes from writing the same output."""

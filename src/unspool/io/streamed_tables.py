@@ -180,6 +180,7 @@ def series_in(
     order = {path: i for i, path in enumerate(dict.fromkeys(files))}
     ids: list[Any] = []
     first: list[int] = []
+    seen: set[Any] = set()
     before: Any = None
     for piece, path, begin in zip(pieces, files, (ends - counts).tolist(), strict=True):
         name = None if names is None else names[order[path]]
@@ -199,15 +200,15 @@ def series_in(
         for one, place in zip(found, places.tolist(), strict=True):
             key = (name, one)
             if key != before:
+                if key in seen:
+                    raise InputError(
+                        f"the rows of {one!r} in the id column {id!r} are not together; sort the "
+                        f"file by {id!r}, or {WAYS}."
+                    )
+                seen.add(key)
                 ids.append(key)
                 first.append(begin + place)
             before = key
-    if len(set(ids)) < len(ids):
-        twice = next(one for i, one in enumerate(ids) if one in ids[:i])
-        raise InputError(
-            f"the rows of {twice[1]!r} in the id column {id!r} are not together; sort the file by "
-            f"{id!r}, or {WAYS}."
-        )
     if id is None and names is None:
         return None, np.zeros(1, np.int64)
     called = [_joined(name, one) for name, one in ids]
@@ -221,12 +222,17 @@ def _joined(name: str | None, id: Any) -> Any:
 
 
 def _opened(files: Sequence[Path]) -> Any:
-    """Return the files as one data set, if they have the same columns."""
+    """Return the files as one data set, if they have rows and the same columns."""
     try:
         dataset = pyarrow.dataset.dataset([str(file) for file in files], format="parquet")
-        each = [fragment.physical_schema.names for fragment in dataset.get_fragments()]
+        fragments = list(dataset.get_fragments())
+        each = [fragment.physical_schema.names for fragment in fragments]
+        empty = next((i for i, one in enumerate(fragments) if not one.count_rows()), None)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"the file cannot be read as Parquet: {error}.") from None
+    if empty is not None:
+        which = f"{files[empty].name}: " if len(files) > 1 else ""
+        raise InputError(f"{which}the table has no rows; write it again.")
     for file, names in zip(files, each, strict=True):
         if sorted(names) != sorted(each[0]):
             differing = sorted(set(names) ^ set(each[0])) or ["repeated names"]

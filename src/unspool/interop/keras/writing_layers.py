@@ -153,18 +153,21 @@ class LayerWriter:
         for depth, (filters, kernel, size) in enumerate(
             zip(part.filters, part.kernels, part.pools, strict=True)
         ):
+            surplus, missing = part.surplus(depth), size - 1 - part.rounding(depth)
             x = ops.where(ops.expand_dims(mask, -1), x, 0.0)
+            if surplus:  # the number of steps stays the same, since a batch may have too few
+                x = ops.pad(x, [(0, 0), (0, surplus), (0, 0)])
+                mask = ops.pad(mask, [(0, 0), (0, surplus)])[:, surplus:]
             name, activation = f"encoder.convolutions.{depth}", part.activation
             layer = self.layers.Conv1D(filters, kernel, padding=part.padding, activation=activation)
             weight = self.weights[f"{name}.weight"].transpose(2, 1, 0)
             x = self._with(layer, [weight, self.weights[f"{name}.bias"]], x)
-            mask = mask[:, part.surplus(depth) :]
             if size > 1:
                 x = ops.where(ops.expand_dims(mask, -1), x, LOWEST)
-                edges = [(0, 0), (0, part.rounding(depth)), (0, 0)]
+                edges = [(0, 0), (0, size - 1), (0, 0)]
                 x = ops.pad(x, edges, mode="constant", constant_values=LOWEST)
                 x = self.layers.MaxPooling1D(size)(x)
-                mask = mask[:, size - 1 - part.rounding(depth) :: size]
+                mask = ops.pad(mask, [(0, 0), (0, missing)])[:, missing::size]
         return ops.where(ops.expand_dims(mask, -1), x, 0.0), mask
 
     def _pooled(self, part: LSTMEncoder, x: Any, final: list[Any], mask: Any) -> list[Any]:
