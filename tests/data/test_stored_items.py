@@ -32,7 +32,7 @@ def test_a_map_style_data_set_may_have_labels():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (MapStyle([]), r"got none \(an empty MapStyle\)"),
+        (MapStyle([]), r"^Expected at least one sequence, got none \(an empty MapStyle\)\.$"),
         (MapStyle([VALUES[0], VALUES[1, :5]]), r"got \(5, 3\) for sequence 1"),
         (MapStyle([1.0, 2.0]), r"Expected every entry of MapStyle as a sequence \(T, F\)"),
         (MapStyle([{"a": VALUES[0]}]), "what MapStyle returns"),

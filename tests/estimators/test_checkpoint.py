@@ -299,6 +299,28 @@ def test_a_checkpoint_of_other_windows_of_the_same_series_is_refused(windows, tm
         lstm(**given).fit(windows, checkpoint=path)
 
 
+def test_a_checkpoint_of_windows_of_the_same_places_with_another_dilation_is_refused(tmp_path):
+    path, given = tmp_path / "fit.checkpoint", {"epochs": 1, "validation_split": 0.0}
+    wide = Windows(SERIES, 4, 2, dilation=7)
+    narrow = Windows(SERIES, 4, 2)[: len(wide)]
+    lstm(**given).fit(wide, checkpoint=path)
+    with pytest.raises(InputError, match="the sequences have other values or lengths"):
+        lstm(**given).fit(narrow, checkpoint=path)
+
+
+@pytest.mark.parametrize("changed", ["X", "y", "sample_weight"])
+def test_a_checkpoint_with_other_validation_data_is_refused(changed, tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    data = {"X": X[:6], "y": X[:6, :2] + 1, "sample_weight": np.ones(6)}
+    model = lstm(epochs=1, horizon=2)
+    y = X[:, :2]
+    model.fit(X, y, validation_data=tuple(data.values()), checkpoint=path)
+    data[changed] = data[changed].copy()
+    data[changed][1] += 0.5
+    with pytest.raises(InputError, match="other sequences are validated on"):
+        model.fit(X, y, validation_data=tuple(data.values()), checkpoint=path)
+
+
 def test_a_checkpoint_of_another_start_is_refused(tmp_path):
     path, start = tmp_path / "fit.checkpoint", lstm(epochs=1).fit(X)
     lstm(epochs=1).fit(X, checkpoint=path)

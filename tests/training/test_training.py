@@ -209,3 +209,21 @@ def test_optimizers_step_with_keras_defaults():
 
 def test_a_learning_rate_replaces_the_default():
     assert one_step(lambda p: make_optimizer("sgd", p, 0.5), 1.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("series", "forgotten"),
+    [
+        ({"loss": [2.0, 1.0]}, True),
+        ({"loss": [1.0, 2.0]}, False),
+        ({"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}, False),
+    ],
+    ids=["the last epoch", "an earlier epoch", "validated"],
+)
+def test_best_weights_are_forgotten_if_they_diverged_unless_they_were_validated(series, forgotten):
+    keep, history, model = KeepBest(5), History(), nn.Linear(1, 1)
+    for epoch in range(2):
+        history.add({name: values[epoch] for name, values in series.items()})
+        keep.on_epoch_end(model, history)
+    keep.on_restart(history)
+    assert (keep.weights is None) == forgotten

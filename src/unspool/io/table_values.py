@@ -6,6 +6,7 @@ finds the rows of each series.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -89,14 +90,12 @@ def _numbers(
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         text = pc.utf8_trim_whitespace(column)
         known = pc.if_else(pc.is_in(text, pa.array(words, kind)), pa.scalar(None, kind), text)
-        try:
-            if known.null_count == len(known) > 0:
-                raise pa.ArrowInvalid("the column has no numbers")
-            return np.asarray(known.cast(pa.float64()).to_numpy())  # numbers such as 007
-        except pa.ArrowInvalid:
-            found = _text_found(column.to_pylist(), name)
-            joint = ";" if found.endswith("not numbers") else ", or"
-            raise InputError(f"{found}{joint} {way_out}.") from None
+        if not known.null_count == len(known) > 0:
+            with suppress(pa.ArrowInvalid):
+                return np.asarray(known.cast(pa.float64()).to_numpy())  # numbers such as 007
+        found = _text_found(column.to_pylist(), name)
+        joint = ";" if found.endswith("not numbers") else ", or"
+        raise InputError(f"{found}{joint} {way_out}.")
     values = column.to_pylist()
     example = next((value for value in values if value is not None), None)
     raise InputError(
