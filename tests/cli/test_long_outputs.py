@@ -86,7 +86,9 @@ def batches(folder):
 def ahead(folder):
     """A feature of the two steps after each of these sequences, which are in another order."""
     ids = [f"b{i}" for i in reversed(range(40)) for _ in range(2)]
-    return write_csv(folder / "ahead.csv", {"id": ids, "a": np.random.default_rng(3).normal(size=80)})
+    return write_csv(
+        folder / "ahead.csv", {"id": ids, "a": np.random.default_rng(3).normal(size=80)}
+    )
 
 
 @pytest.fixture(scope="module")
