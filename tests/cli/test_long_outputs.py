@@ -78,15 +78,17 @@ def batches(folder):
     """Sequences of 4 to 9 steps in a table, each with an id."""
     rng = np.random.default_rng(2)
     rows = np.repeat(np.arange(40), rng.integers(4, 10, 40))
-    columns = {"id": [f"b{i}" for i in rows], **dict(zip("ab", rng.normal(size=(2, len(rows)))))}
-    return write_csv(folder / "batches.csv", columns)
+    a, b = rng.normal(size=(2, len(rows)))
+    return write_csv(folder / "batches.csv", {"id": [f"b{i}" for i in rows], "a": a, "b": b})
 
 
 @pytest.fixture(scope="module")
 def ahead(folder):
     """A feature of the two steps after each of these sequences, which are in another order."""
     ids = [f"b{i}" for i in reversed(range(40)) for _ in range(2)]
-    return write_csv(folder / "ahead.csv", {"id": ids, "a": np.random.default_rng(3).normal(size=80)})
+    return write_csv(
+        folder / "ahead.csv", {"id": ids, "a": np.random.default_rng(3).normal(size=80)}
+    )
 
 
 @pytest.fixture(scope="module")

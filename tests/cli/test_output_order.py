@@ -22,9 +22,7 @@ def interleaved():
 def in_halves():
     """The first half of each series, then the second half."""
     half = STEPS // 2
-    return [
-        (name, i) for part in (range(half), range(half, STEPS)) for name in NAMES for i in part
-    ]
+    return [(name, i) for part in (range(half), range(half, STEPS)) for name in NAMES for i in part]
 
 
 ORDERS = {
