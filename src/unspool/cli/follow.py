@@ -191,6 +191,8 @@ class LineScorer:
                 self._stream(id).restart()
             say(f"{self._name}, line {self.line}: {error} Its score is left empty.")
             row = ["", "", ""]
+        if not self._header_written:  # the line has no fields
+            self._write_header([])
         self._write([*([id] if self._lines.ids else []), time, *row])
         self.rows += 1
 
