@@ -309,6 +309,14 @@ class Reading(Columns):
         ),
     ] = False
 
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments that a model keeps, also that gaps in time do not matter.
+
+        A duration is kept by the model as its largest gap.
+        """
+        free = self.max_gap is not None and gap_limit(self.max_gap) is None
+        return super().kept() | ({"max_gap": None} if free else {})
+
     def read(
         self,
         data: Path,
@@ -369,9 +377,11 @@ class Reading(Columns):
             tail=tail and window is not None,
             short="keep" if self.keep_short else "error",
             dilation=dilation or 1,
-            max_gap="auto" if self.max_gap is None and max_gap is None else max_gap,
             missing=self.policy(missing),
         )
+        given["max_gap"] = "auto" if self.max_gap is None and max_gap is None else max_gap
+        if window is None:
+            reading.pop("max_gap", None)  # nothing is cut
 
         def as_trained(window: "Duration | int | None") -> "FileData":
             loaded, used = read_as_trained(
@@ -385,7 +395,9 @@ class Reading(Columns):
             if more and isinstance(window, str):  # the file says how many steps a window has
                 windows = cast("Windows", as_trained(window).source)
                 window = windows.size
-                read = partial(read, stride=windows.stride, max_gap=windows.max_gap)
+                read = partial(read, stride=windows.stride)
+                if windows.max_gap is not None:  # a duration, in the unit of the times
+                    given["max_gap"] = windows.max_gap
             loaded = as_trained(window + more if isinstance(window, int) else window)
         except InputError as error:
             if self.columns is None and columns is not None and "`columns`" in str(error):

@@ -128,7 +128,8 @@ def detect(
 
     --follow reads CSV lines, with or without a header, and prints one line for each at once: time
     (or step), score (trailing), threshold, alarm (0 or 1). It uses a detector from --model, or
-    trains one on --normal, and runs on the CPU. For a line that cannot be read, the score is empty
+    trains one on --normal, and runs on the CPU. Options for reading that are not given are those of
+    training; with --id, each id is a series. For a line that cannot be read, the score is empty
     and the reason is printed to stderr; empty lines are skipped. It ends at Ctrl-C and at the end
     of stdin; at the end of a file it waits for more lines.
 
@@ -197,6 +198,8 @@ def detect(
     missing = _missing(columns, trained if saved is None else saved)
     reading = reading_of(trained if saved is None else saved)
     gap = detecting.gap_of_file
+    if saved is not None and saved.max_gap_ is not None:
+        gap = None  # the detector cuts series itself
     given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
     if saved is None or compare:
         ways = normal, normal_until, columns, missing, reading, gap
@@ -223,7 +226,7 @@ def detect(
             detector = make_detector(
                 detecting, trained, normal_data, missing=missing, device=device, verbose=shown
             )
-            kept = merged_reading(reading, columns.kept())
+            kept = merged_reading(reading, columns.kept() | detecting.kept())
             fit_detector(detector, normal_data.X, kept, save, training)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
@@ -386,6 +389,6 @@ def _detector_to_follow(
         detector = make_detector(
             given, trained, normal_data, missing=missing, device=device, verbose=verbose
         )
-        kept = merged_reading(reading, columns.kept())
+        kept = merged_reading(reading, columns.kept() | detecting.kept())
         fit_detector(detector, normal_data.X, kept, save, training)
     return detector.contents()

@@ -233,10 +233,13 @@ def read_detection_data(
             path,
             window=window,
             columns=named,
-            max_gap="auto" if window is None else max_gap,
             missing=policy,
         )
-        return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
+        given, before = columns.keywords() | {"max_gap": max_gap}, reading
+        if window is None:  # nothing is cut
+            given["max_gap"] = "auto"
+            before = {name: value for name, value in reading.items() if name != "max_gap"}
+        return read_as_trained(path, of_columns, given, named, before)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
     long = (has_names or is_array or is_several(path)) and not rows
