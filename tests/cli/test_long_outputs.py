@@ -22,6 +22,7 @@ def in_parts(monkeypatch):
     def start():
         monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 24)
         monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 2)
+        monkeypatch.setattr(batch_runner, "SORTED_BATCHES", 2)
         monkeypatch.setattr(long_output, "PART_BYTES", 400)
 
     return start

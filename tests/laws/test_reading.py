@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import dataclass, replace
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
@@ -174,7 +175,10 @@ def test_the_form_of_a_text_is_found(folder, table, form):
     assert_read(data, table)
 
 
-@given(tables(), st.sampled_from((".parquet", ".feather", ".json", ".jsonl", ".xlsx")))
+FORMATS = (".parquet", ".feather", ".json", ".jsonl", ".xlsx", ".arff", ".h5")
+
+
+@given(tables(), st.sampled_from(FORMATS))
 def test_a_file_of_another_format_is_read_as_the_table_that_was_written(folder, table, ending):
     path = folder / f"c{ending}"
     columns = {"time": table.times.tolist(), **({"id": table.ids} if table.ids else {})}
@@ -184,6 +188,19 @@ def test_a_file_of_another_format_is_read_as_the_table_that_was_written(folder, 
         columns["time"] = [("date", float(day)) for day in days]
         rows = [list(columns), *map(list, zip(*columns.values(), strict=True))]
         workbook(path, data=rows)
+    elif ending == ".arff":
+        columns["time"] = [f"'{time}'" for time in table.times]
+        kinds = {"time": "date 'yyyy-MM-dd HH:mm:ss'", "id": "string"}
+        lines = [f"@attribute '{name}' {kinds.get(name, 'numeric')}" for name in columns]
+        quoted = [f"'{one}'" for one in table.ids or ()]
+        rows = zip(*(columns | {"id": quoted} if quoted else columns).values(), strict=True)
+        lines = ["@relation table", *lines, "@data", *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines))
+    elif ending == ".h5":
+        columns["time"] = [str(time) for time in table.times]
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                file[name] = values
     elif ending in (".json", ".jsonl"):
         columns["time"] = [str(time) for time in table.times]
         records = [
