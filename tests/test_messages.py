@@ -147,7 +147,6 @@ LEFT = {
     "interop/keras/": 80,
     "interop/onnx/": 2,
     "interop/torch/": 26,
-    "model_file/": 17,
     "io/": 10,
     "cli/": 10,
     "data/": 6,

@@ -26,20 +26,6 @@ def log(machine, tmp_path):
 
 
 @pytest.fixture
-def follow(run, monkeypatch, detector):
-    """Run `detect - --follow` on a text, and return its output, with its rows as a table."""
-
-    def call(text, *options, model=detector):
-        data = text.encode() if isinstance(text, str) else text
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        done = run("detect", "-", "--follow", "--model", model, *options)
-        done.table = read_csv(done.out) if done.out else {}
-        return done
-
-    return call
-
-
-@pytest.fixture
 def pauses(monkeypatch):
     """Actions that happen, in turn, when a file has no more lines; then Ctrl-C."""
     actions = []
@@ -154,11 +140,6 @@ def test_lines_are_read_with_the_separator_decimal_point_and_header_of_the_optio
     assert done.table["score"] == expected["score"]
     done = follow("\n".join(["1,2,3", *lines[1:]]), "--header", 1, "--columns", "2,3")
     assert done.table["score"] == expected["score"]
-
-
-@pytest.mark.parametrize("option", ["--skip", "--thousands", "--encoding"])
-def test_options_for_whole_texts_are_refused(follow, log, option):
-    assert f"leave out {option}" in follow(log.read_text(), option, "1").err
 
 
 def test_missing_and_repeated_columns_are_refused(follow, log):
@@ -310,7 +291,7 @@ def test_a_closed_pipe_ends_the_run_without_a_message(run, detector, log, tmp_pa
     state = tmp_path / "state.npz"
     done = run("detect", "-", "--follow", "--model", detector, "--state", state)
     assert (done.code, done.err) == (0, "")
-    assert int(np.load(state)["stream.steps"]) == 6
+    assert int(np.load(state)["stream.0.steps"]) == 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -340,7 +321,7 @@ def test_options_that_follow_does_not_have_are_refused(run, detector, log, tmp_p
     assert run(*call).code == 2
     options = [["-o", tmp_path / "e.csv"], ["--scores", tmp_path / "s.csv"], ["--compare"],
                ["--plot", tmp_path / "p.png"], ["--normal-until", 3], ["--exit-code"],
-               ["--id", "flow"], ["--label", "flow"], ["--rows"]]  # fmt: skip
+               ["--key", "a"], ["--files", "rows"], ["--rows"]]  # fmt: skip
     for option in options:
         done = run(*call, "--model", detector, *option)
         assert done.code == 2, option

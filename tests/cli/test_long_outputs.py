@@ -22,6 +22,7 @@ def in_parts(monkeypatch):
     def start():
         monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 24)
         monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 2)
+        monkeypatch.setattr(batch_runner, "SORTED_BATCHES", 2)
         monkeypatch.setattr(long_output, "PART_BYTES", 400)
 
     return start
@@ -78,8 +79,8 @@ def batches(folder):
     """Sequences of 4 to 9 steps in a table, each with an id."""
     rng = np.random.default_rng(2)
     rows = np.repeat(np.arange(40), rng.integers(4, 10, 40))
-    columns = {"id": [f"b{i}" for i in rows], **dict(zip("ab", rng.normal(size=(2, len(rows)))))}
-    return write_csv(folder / "batches.csv", columns)
+    a, b = rng.normal(size=(2, len(rows)))
+    return write_csv(folder / "batches.csv", {"id": [f"b{i}" for i in rows], "a": a, "b": b})
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from tests.training.one_number import CPU, Number, batches, sgd
 from unspool import Sequences, Windows
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.windows import windows_like
 from unspool.estimators.classifying import CrossEntropy
+from unspool.estimators.sample_weight import windows_like
 from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
 from unspool.training.batches import Batch, Batches
 from unspool.training.contrastive import contrastive_sum

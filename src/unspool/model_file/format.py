@@ -345,14 +345,14 @@ def _plain(value: Any) -> Any:
     """Convert NumPy numbers and arrays for JSON."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} cannot be written to a model file: {value!r}")
+    raise TypeError(f"its value {value!r} is none of text, number, list or object with names")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object of JSON, in which no name may occur twice."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a name occurs twice")
+        raise ValueError
     return made
 
 
@@ -360,5 +360,5 @@ def _finite(text: str) -> float:
     """Parse a number of JSON; refuse NaN, infinity, and 1e999, which Python reads as infinity."""
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
+        raise ValueError
     return value
