@@ -19,6 +19,7 @@ from unspool.errors import InputError
 from unspool.io import column_shapes as shapes
 from unspool.io.column_shapes import is_numeric
 from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
+from unspool.io.number_times import FIRST, is_named, repeated_times
 from unspool.io.options import TimeOptions
 from unspool.io.role_names import (
     CHANGEPOINT_NAMES,
@@ -36,11 +37,10 @@ from unspool.io.role_names import (
     usual,
 )
 from unspool.io.time_columns import (
-    EPOCH_NAMES,
-    FIRST,
     INSTANT_NAMES,
     JOINED,
     looks_like_times,
+    names_instants,
     parse_times,
 )
 from unspool.io.time_order import in_order
@@ -186,7 +186,7 @@ class _Search:
             epochs = [
                 name
                 for name in self.free
-                if plain(name) in EPOCH_NAMES and self._epochs(name) is not None
+                if names_instants(name) and self._epochs(name) is not None
             ]
             self.put_aside("left out", epochs, "another column is the time", "`time`")
         clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
@@ -260,7 +260,7 @@ class _Search:
         usual_names += [
             one
             for one in names
-            if plain(one) in EPOCH_NAMES and parse_times(self.table[one], self.times) is not None
+            if names_instants(one) and parse_times(self.table[one], self.times, one) is not None
         ]
         for name in usual_names:
             times = self.table[name].to_numpy()
@@ -280,8 +280,8 @@ class _Search:
             reason = f"its values fall, first in data row {row}, so that they are no times"
             if self.columns is None:
                 self.hints.append(ColumnRole((name,), "feature", reason, change))
-        for name in [one for one in names if plain(one) in EPOCH_NAMES]:
-            found = parse_times(self.table[name], self.times)
+        for name in filter(names_instants, names):
+            found = parse_times(self.table[name], self.times, name)
             if found is not None and found.values is not None:
                 self.take("time", name, "has a usual name, and contains dates as numbers")
                 self.ordering = found.values
@@ -303,9 +303,11 @@ class _Search:
         column = self.table[name]
         if not is_numeric(column.type) or column.null_count or len(column) < 3:
             return None
-        if column[0].as_py() == column[len(column) - 1].as_py() or column[0].as_py() < FIRST:
+        if column[0].as_py() == column[len(column) - 1].as_py():
             return None
-        found = parse_times(column, self.times)
+        if column[0].as_py() < FIRST and not is_named(name):
+            return None
+        found = parse_times(column, self.times, name)
         if found is None or found.values is None or found.values.dtype.kind != "M":
             return None
         values = found.values
@@ -321,8 +323,10 @@ class _Search:
             name
             for name in numbers
             if plain(name) in INSTANT_NAMES
-            and parse_times(self.table[name], self.times) is not None
+            and parse_times(self.table[name], self.times, name) is not None
         ]
+        rest = [name for name in numbers if name not in others]
+        others += repeated_times(self.table, rest, self.found["time"], self.values_of)
         self.put_aside("left out", others, "another column is the time", "`time`")
 
     def _find_id_by_time(self, times: npt.NDArray[Any], guess: str | None = None) -> bool:
