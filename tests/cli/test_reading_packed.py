@@ -79,7 +79,7 @@ def test_a_key_of_training_that_a_later_file_lacks_is_said(run, packed, table, t
     with zipfile.ZipFile(other, "a") as archive:
         archive.write(table, "may.csv")
     done = run("encode", path, other)
-    assert (done.code, "`key`: unknown file 'fan.csv'" in done.err) == (1, True)
+    assert (done.code, "--key: unknown file 'fan.csv'" in done.err) == (1, True)
     assert run("encode", path, other, "--key", "may.csv").code == 0
     done = run("encode", path, other, "--key", "fan.csv")  # given now
     assert (done.code, "next.zip: --key: unknown file 'fan.csv'" in done.err) == (1, True)
