@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import Missing
+from unspool._types import Missing, MissingPolicy
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.data_options import Columns
 from unspool.cli.options import say
-from unspool.cli.reading import print_notes, read_as_trained
+from unspool.cli.reading import print_notes, read_as_trained, read_without_lost_key
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -217,9 +217,19 @@ def read_detection_data(
     max_gap : "auto" or None, default "auto"
         Whether series are cut at gaps in time that the file shows.
     """
-    policy = columns.policy(missing)
     path = data_path(path)
-    reading = columns.unless_given(dict(reading or {}))
+    of_file = partial(_read, path, columns, features, columns.policy(missing), max_gap)
+    return read_without_lost_key(path, columns.unless_given(dict(reading or {})), of_file)
+
+
+def _read(
+    path: Path,
+    columns: Columns,
+    features: Sequence[str] | None,
+    policy: MissingPolicy,
+    max_gap: str | None,
+    reading: dict[str, Any],
+) -> DetectionData:
     rows = columns.rows or bool(reading.get("rows"))
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()

@@ -192,6 +192,7 @@ def flag_messages(*, per_day: bool) -> AbstractContextManager[None]:
     from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
     flags = {one.name for one in fields(DetectorOptions)} | {"random_state", "device", "model"}
+    flags |= {"checkpoint", "checkpoint_every"}
     settings = {*SETTINGS, *LSTMAutoencoder().get_params(deep=False)} - flags
     return messages_with_flags(flags, settings, per_day=per_day)
 

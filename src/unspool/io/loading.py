@@ -22,6 +22,7 @@ def load(path: Path, options: ReadOptions) -> FileData:
     ending = endings.checked_ending(path)
     if ending in endings.PACKED:
         return _load_packed(path, options)
+    refuse_key(ending, options.key)
     if ending in (*endings.ROWS, endings.IDX):
         _refuse_columns(ending, options)
         if ending == endings.IDX:
@@ -173,6 +174,15 @@ def holds_images(path: Path) -> bool:
     except (InputError, OSError, ValueError):
         pass
     return False
+
+
+def refuse_key(ending: str, key: str | None) -> None:
+    """Raise an `InputError` if `key` is given for a file that has no parts."""
+    if key is not None and ending not in endings.KEYED:
+        raise InputError(
+            f"`key`: {key!r} names a part of a file of several, but a {ending} file has one; leave "
+            "it out."
+        )
 
 
 def _refuse_columns(ending: str, options: ReadOptions) -> None:

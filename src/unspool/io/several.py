@@ -69,10 +69,12 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     InputError
         If a file cannot be read, or has other columns than the first one.
     """
-    from unspool.io.loading import load, read_content
+    from unspool.io.loading import load, read_content, refuse_key
 
     files = files_of(path)
     ending = endings.ending_of(files[0])
+    if ending not in endings.PACKED:
+        refuse_key(ending, options.key)
     if ending in endings.PICTURES:
         return _pictures(path, files, options)
     if len(files) == 1:
