@@ -307,11 +307,10 @@ def _normal_and_scored(
         at = n_before(data, normal_until)
     else:
         at = [length // DEFAULT_NORMAL for length in data.lengths]
-        what = "first fifth" if len(at) == 1 else "first fifth of each series"
+        of_each = "" if len(at) == 1 else " of each series"
         options.say(
-            f"{data.name}: the {what} is taken as normal and the rest is scored; use "
-            "--normal-until "
-            "or --normal to change that"
+            f"{data.name}: the first fifth{of_each} is taken as normal and the rest is scored; use "
+            "--normal-until or --normal to change that"
         )
     first, rest = data.split(at)
     remedy = "--normal or --normal-until" if normal_until is None else "another --normal-until"

@@ -90,8 +90,5 @@ EncoderClassifier or AnomalyDetector
     except UnspoolError as error:
         raise unusable(path, error) from None
     except (*MALFORMED_ERRORS, RuntimeError) as error:  # RecursionError is a RuntimeError
-        reason = " ".join(str(error).split())
-        raise unusable(
-            path, f"{type(error).__name__}: {reason}; train and save it again."
-        ) from None
+        raise unusable(path, malformed(error)) from None
     return loaded
