@@ -49,6 +49,7 @@ MAX_CLASSES = 30  # different values of a label that is recognised by its name a
 MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
 LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
+DROPPED = "in `drop`"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class _Search:
         if time is not None and JOINED in (self.table.schema.field(time).metadata or {}):
             self.reasons["time"] = ("a time in several columns", False)
         present = [name for name in dict.fromkeys(self.drop) if name in self.table.column_names]
-        self.put_aside("left out", present, "in `drop`", "`drop`", unusual=False)
+        self.put_aside("left out", present, DROPPED, "`drop`", unusual=False)
 
     @property
     def free(self) -> list[str]:
