@@ -188,8 +188,8 @@ def event(**changed):
         ),
         (
             lambda: find_events([[1.0]], [0.0], [[["x"]]]),
-            "Expected real numbers in the contributions of series 0, got dtype <U1; convert text to "
-            "numbers with X.astype(float).",
+            "Expected real numbers in the contributions of series 0, got dtype <U1; convert text "
+            "to numbers with X.astype(float).",
         ),
         (
             lambda: find_events([[1.0]], [0.0], [[[1.0, -1.0]]]),

@@ -40,7 +40,7 @@ OPTIONS = {
         "it needs a detector: give --model with a file that --save wrote, or --normal"
     ),
     "detect DATA --follow --model DETECTOR --scores a.csv": (
-        "it reads one series and prints its scores to stdout; leave out --scores"
+        "it reads lines one by one and prints their scores to stdout; leave out --scores"
     ),
     "detect DATA --normal-until soon": "--normal-until must be a time like",
     "detect DATA --normal-until 1999-01-01": (
@@ -155,7 +155,8 @@ def test_a_json_file_of_windows_is_of_one_series(run, tmp_path):
 LINES = {
     "flow,speed\n1,2\n": (
         "there is no column heat, which the detector reads; the columns are flow, speed. Name "
-        "other columns with --columns, in the detector's order."
+        "other columns with --columns, in the detector's order, or, if these are not the names, "
+        "give --skip or --header 0."
     ),
     "1,2,3,4\n1,2,3,4\n": (
         "the detector reads 2 features, but the first line has 4 fields (0, 1, 2, 3); name the "

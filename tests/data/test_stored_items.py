@@ -61,19 +61,6 @@ def test_an_object_must_return_one_sequence_for_each_index():
     )
 
 
-@pytest.mark.parametrize("length", [-1, T + 1])
-def test_an_object_must_return_lengths_within_its_array(length):
-    class Wrong(Takes):
-        def take(self, indices):
-            return self.values[indices], np.full(len(indices), length)
-
-    with pytest.raises(InputError) as caught:
-        as_sequences(Wrong(VALUES))
-    assert str(caught.value) == (
-        f"`take` of Wrong must return lengths from 0 to 12, the steps of its array, got {length}."
-    )
-
-
 @pytest.mark.parametrize("index", [N, -N - 1])
 def test_an_index_that_an_object_does_not_have_is_an_error(index):
     sequences = as_sequences(Takes(VALUES))
@@ -107,5 +94,8 @@ def test_a_map_style_data_set_may_return_lists_of_steps():
 def test_an_object_must_return_lengths_within_its_array(length):
     given = Takes(VALUES, np.full(N, length))
     given.take = lambda indices: (VALUES[indices], np.full(len(indices), length))
-    with pytest.raises(InputError, match=f"lengths from 0 to {T}.* got {length}"):
+    with pytest.raises(InputError) as caught:
         as_sequences(given)
+    assert str(caught.value) == (
+        f"`take` of Takes must return lengths from 0 to 12, the steps of its array, got {length}."
+    )

@@ -14,7 +14,7 @@ from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.lstm_forecaster import LSTMForecaster
-from unspool.model_file.format import MALFORMED_ERRORS, unusable
+from unspool.model_file.format import MALFORMED_ERRORS, malformed, unusable
 from unspool.model_file.losses import with_functions
 from unspool.nn.device import resolve_device
 
