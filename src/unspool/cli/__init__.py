@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+        sys.stdout.flush()  # here, where a closed pipe is no error of the interpreter
     except UsageError as error:
         if message := error.format_message():
             if message.startswith("Got unexpected extra argument"):

@@ -140,13 +140,13 @@ def detect(
     Exit codes: 0 on success, with or without events; 1 for input that cannot be used; 2 for wrong
     usage; with --exit-code, 3 if there are events; 130 or 143 after Ctrl-C or SIGTERM.
     """
-    from unspool._files import check_not_overwriting
+    from unspool._files import check_not_overwriting, is_stdout
     from unspool.cli.checkpoints import training_arguments
     from unspool.cli.detect_outputs import Outputs, summary
     from unspool.errors import InputError
 
     shown = verbosity(quiet=quiet, verbose=verbose)
-    if str(output) == "-":
+    if output is not None and is_stdout(output):
         output = None
     outputs = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
@@ -307,11 +307,10 @@ def _normal_and_scored(
         at = n_before(data, normal_until)
     else:
         at = [length // DEFAULT_NORMAL for length in data.lengths]
-        what = "first fifth" if len(at) == 1 else "first fifth of each series"
+        of_each = "" if len(at) == 1 else " of each series"
         options.say(
-            f"{data.name}: the {what} is taken as normal and the rest is scored; use "
-            "--normal-until "
-            "or --normal to change that"
+            f"{data.name}: the first fifth{of_each} is taken as normal and the rest is scored; use "
+            "--normal-until or --normal to change that"
         )
     first, rest = data.split(at)
     remedy = "--normal or --normal-until" if normal_until is None else "another --normal-until"

@@ -322,7 +322,9 @@ class Sequences:
         if isinstance(self.values, Stored):
             if isinstance(key, (int, np.integer)):
                 if not -len(self) <= key < len(self):
-                    raise IndexError(f"Expected an index below {len(self)}, got {key}.")
+                    raise IndexError(
+                        f"Expected an index from {-len(self)} to {len(self) - 1}, got {key}."
+                    )
                 values, lengths = self.take(np.array([key % len(self)]))
                 return values[0, : lengths[0]]
             return self._with(self.values.part(key), self.lengths[key])
