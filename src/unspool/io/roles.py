@@ -19,6 +19,7 @@ from unspool.errors import InputError
 from unspool.io import column_shapes as shapes
 from unspool.io.column_shapes import is_numeric
 from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
+from unspool.io.labels import is_label, siblings, varies
 from unspool.io.number_times import FIRST, is_named, repeated_times
 from unspool.io.options import TimeOptions
 from unspool.io.role_names import (
@@ -26,8 +27,6 @@ from unspool.io.role_names import (
     ID_NAMES,
     LABEL_NAMES,
     LABEL_NAMES_OF_FEW_VALUES,
-    LABEL_NAMES_OF_TEXTS,
-    LABEL_PREFIXES,
     LABEL_WORDS,
     TIME_NAMES,
     UNNAMED,
@@ -45,7 +44,6 @@ from unspool.io.time_columns import (
 )
 from unspool.io.time_order import in_order
 
-MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
 MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
 LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
@@ -365,10 +363,13 @@ class _Search:
         known = [name for name in self.free if self._is_label(name)]
         strong = [name for name in known if plain(name) in LABEL_NAMES]
         if self.found["label"] is None and known:
-            name = (strong or known)[0]
+            some = strong or known
+            name = next((one for one in some if varies(self.table[one])), some[0])
             reason = "has a usual name" if strong else "has a usual name and few values"
             self.take("label", name, reason)
             self.guessed_label = not strong
+        labels = [*known, *filter(None, [self.found["label"]])]
+        known += [name for name in siblings(self.table, self.free, labels) if name not in known]
         others = [name for name in known if name != self.found["label"]]
         self.put_aside("left out", others, "another column is the label", "`label` or `columns`")
         marks = [name for name in self.free if plain(name) in CHANGEPOINT_NAMES]
@@ -381,19 +382,7 @@ class _Search:
         return self._is_label(name) or plain(name) in CHANGEPOINT_NAMES
 
     def _is_label(self, name: str) -> bool:
-        low, column = plain(name), self.table[name]
-        if low in LABEL_NAMES:
-            return True
-        text = shapes.is_text(column.type)
-        weak = low in LABEL_NAMES_OF_FEW_VALUES or low.startswith(LABEL_PREFIXES)
-        if not weak and not (text and low in LABEL_NAMES_OF_TEXTS):
-            return False
-        if not (text or is_numeric(column.type) or pa.types.is_boolean(column.type)):
-            return False
-        values = shapes.few_values(column, MAX_CLASSES)
-        if values is None or len(values) < 2 or 2 * len(values) > len(column):
-            return False
-        return text or shapes.are_whole(values)
+        return is_label(name, self.table[name])
 
     def _last_column(self) -> None:
         """If the last column has two values, take words for labels, and hint at numbers."""
