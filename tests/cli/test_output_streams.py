@@ -38,6 +38,7 @@ def test_a_short_output_to_a_closed_pipe_ends_quietly():
     try:
         done = subprocess.run(
             [sys.executable, "-m", "unspool", "--version"],
+            env={name: one for name, one in os.environ.items() if name != "PYTHONUNBUFFERED"},
             stdout=writing,
             stderr=subprocess.PIPE,
             check=False,
