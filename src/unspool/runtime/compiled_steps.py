@@ -214,7 +214,9 @@ class CompiledSteps:
         """Copy an array to the beginning of a vector in memory; return where it begins."""
         whole = np.empty(array.size * np.dtype(dtype).itemsize + BYTES, np.uint8)
         first = -address(whole) % BYTES
-        copy: npt.NDArray[Any] = whole[first : first + array.size * np.dtype(dtype).itemsize].view(dtype)
+        copy: npt.NDArray[Any] = whole[first : first + array.size * np.dtype(dtype).itemsize].view(
+            dtype
+        )
         copy[:] = array.ravel()
         self._kept.append(copy)
         return address(copy)
