@@ -14,13 +14,15 @@ def warmup() -> None:
     from unspool.lstm import Call, choose
     from unspool.lstm.backends import compiled
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-    from unspool.nn.fused import loss_sum
+    from unspool.nn.fused import Target, losses
 
     choose(Call(), "compiled")
     start = perf_counter()
     folder = compiled.warmup()
     model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
-    loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
+    for batch in (2, 1024):  # small batches have tiles of one vector
+        x = torch.zeros(batch, 1, 1)
+        losses(model, x, None, {"reconstruction": Target(x)}, "mse")
     with torch.inference_mode():
         model(torch.zeros(1, 1, 1))
         LSTMEncoder(1, 1, kernels=Kernels.of(1, 1, 1))(torch.zeros(1, 1, 1))
