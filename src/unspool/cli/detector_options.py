@@ -129,6 +129,15 @@ class DetectorOptions:
         """The `max_gap` of the file: None if --max-gap tells the detector."""
         return "auto" if self.max_gap is None else None
 
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments of `read_file` that a detector keeps."""
+        return {"max_gap": None} if self.max_gap is not None and self.gap_limit is None else {}
+
+    @property
+    def gap_limit(self) -> str | None:
+        """The value of --max-gap as given; None without it, and for none."""
+        return None if self.max_gap is None or gap_limit(self.max_gap) is None else self.max_gap
+
     def given(self) -> list[str]:
         """Return the flags that were given."""
         from unspool.cli.flags import flag
@@ -187,6 +196,7 @@ def flag_messages(*, per_day: bool) -> AbstractContextManager[None]:
     from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
     flags = {one.name for one in fields(DetectorOptions)} | {"random_state", "device", "model"}
+    flags |= {"checkpoint", "checkpoint_every"}
     settings = {*SETTINGS, *LSTMAutoencoder().get_params(deep=False)} - flags
     return messages_with_flags(flags, settings, per_day=per_day)
 

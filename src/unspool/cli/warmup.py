@@ -15,6 +15,8 @@ def warmup() -> None:
     from unspool.lstm.backends import compiled
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
     from unspool.nn.fused import Target, losses
+    from unspool.training.gradients import Gradients
+    from unspool.training.optimizers import make_optimizer
 
     choose(Call(), "compiled")
     start = perf_counter()
@@ -23,6 +25,10 @@ def warmup() -> None:
     for batch in (2, 1024):  # small batches have tiles of one vector
         x = torch.zeros(batch, 1, 1)
         losses(model, x, None, {"reconstruction": Target(x)}, "mse")
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    Gradients([weight]).clip(0.5)
+    make_optimizer("adam", [weight]).step()
     with torch.inference_mode():
         model(torch.zeros(1, 1, 1))
         LSTMEncoder(1, 1, kernels=Kernels.of(1, 1, 1))(torch.zeros(1, 1, 1))

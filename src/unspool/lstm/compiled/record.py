@@ -53,11 +53,10 @@ class Arguments(NamedTuple):
     c_n: int = 0
     end_batch: int = 0  # stride of h_n, c_n and their gradients
     reserve: int = 0  # gates and c of every tile and step, for the backward pass
-    # Statistics of the states: the array, their number, its strides between sequences and between
+    # Statistics of the states: the array, its strides between sequences and between
     # statistics, and the index of each statistic, -1 if it is not requested. The gradient of the
     # deviation needs the mean.
     pooled: int = 0
-    statistics: int = 0
     pooled_batch: int = 0
     pooled_step: int = 0
     takes_root: int = 0  # of the variance
