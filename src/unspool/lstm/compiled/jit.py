@@ -16,12 +16,15 @@ class Kernel:
 
     If the folder cannot be written, or a file in it is damaged, the function is compiled anew.
     Kernels and the functions they call are all in this folder, so kept code is out of date if any
-    file here has changed.
+    file here has changed, or one of the files with numbers that they use.
     """
 
     STAMP = tuple(
         (file.name, file.stat().st_mtime, file.stat().st_size)
-        for file in sorted(Path(__file__).parent.glob("*.py"))
+        for file in [
+            *sorted(Path(__file__).parent.glob("*.py")),
+            *(Path(__file__).parents[2] / name for name in ("_losses.py", "blueprint/layers.py")),
+        ]
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
