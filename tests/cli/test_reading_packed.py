@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from matplotlib import image
 
 from tests.cli.tables import read_csv, write_csv
 from unspool.io import compressed
@@ -86,7 +87,8 @@ def test_a_key_of_training_that_a_later_file_lacks_is_said(run, packed, table, t
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("june.csv", "time,c\n1,2\n2,3\n")
     done = run("encode", path, other)
-    assert (done.code, "unknown column 'a'" in done.err) == (1, True)
+    assert done.code == 1
+    assert "june.csv: --columns: there are no columns a, b; the file has time, c." in done.err
 
 
 def test_a_key_of_the_training_of_a_detector_is_searched_for(run, packed, table, tiny, tmp_path):
@@ -112,3 +114,29 @@ def test_roles_of_training_are_not_said_to_be_named_by_the_user(run, table, tmp_
     assert [row[:2] for row in rows] == [["time", "time"], ["site", "id"], ["b", "left"]]
     done = run("encode", path, table, "--id", "site")
     assert (done.err.count("named by the user"), done.err.count("remembered from")) == (1, 2)
+
+
+def test_detect_scores_each_sequence_of_a_folder(run, tiny, tmp_path):
+    folder, scores = tmp_path / "cycles", tmp_path / "s.csv"
+    folder.mkdir()
+    rows = np.sin(np.arange(20) / 3 + np.arange(30)[:, None])
+    for name in "ab":
+        lines = "".join("1\t" + "\t".join(map(str, row)) + "\n" for row in rows)
+        (folder / f"{name}.tsv").write_text(lines)
+    done = run("detect", folder, "--normal-until", 20, *tiny[2:], "--scores", scores)
+    assert done.code == 0, done.err
+    assert read_csv(scores.read_text())["id"] == [
+        *(f"a/{i}" for i in range(20, 30)),
+        *(f"b/{i}" for i in range(30)),
+    ]
+
+
+def test_detect_refuses_images(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in "ab":
+        image.imsave(tmp_path / "pictures" / f"{name}.png", np.zeros((4, 4)))
+    said = "`unspool detect` scores series and sequences, and images have no steps; use `unspool"
+    done = run("detect", tmp_path / "pictures")
+    assert (done.code, f"pictures: {said} score`" in done.err) == (1, True)
+    np.save(tmp_path / "x.npy", np.zeros((9, 4, 4)))
+    assert said in run("detect", tmp_path / "x.npy", "--images").err

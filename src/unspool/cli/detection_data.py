@@ -23,7 +23,7 @@ from unspool.errors import InputError
 from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
 from unspool.io.files import read_file
-from unspool.io.loading import has_column_names
+from unspool.io.loading import has_column_names, holds_pictures, holds_sequences
 from unspool.io.several import is_several
 from unspool.io.time_columns import TimeFormat
 from unspool.io.time_output import OutputTimes, order_of
@@ -218,8 +218,41 @@ def read_detection_data(
         Whether series are cut at gaps in time that the file shows.
     """
     path = data_path(path)
+    if columns.images or holds_pictures(path):
+        raise InputError(
+            f"{path.name}: `unspool detect` scores series and sequences, and images have no steps; "
+            "use `unspool score`, which writes the error of each image."
+        )
     of_file = partial(_read, path, columns, features, columns.policy(missing), max_gap)
     return read_without_lost_key(path, columns.unless_given(dict(reading or {})), of_file)
+
+
+def check_times(data: DetectionData, max_gap: float | str | None) -> None:
+    """Check that gaps in time can be found, if a detector is to find them.
+
+    Raises
+    ------
+    InputError
+        If the data have no times.
+    """
+    if max_gap is None or data.sequences is not None:
+        return
+    times = data.columns.get("time")
+    if times is None:
+        raise InputError(
+            f"{data.name}: --max-gap of the detector needs the times of the steps, but the file "
+            "has no column of times; name it with --time."
+        )
+    if times[0].dtype.kind != "M" and not isinstance(max_gap, str):
+        say(gap_of_numbers(data.name, max_gap))
+
+
+def gap_of_numbers(name: str, max_gap: float) -> str:
+    """Return the message about a gap that a model keeps, for times whose unit is unknown."""
+    return (
+        f"{name}: the times are plain numbers, and the --max-gap of training, {max_gap:g}, is "
+        "taken in their unit"
+    )
 
 
 def _read(
@@ -252,7 +285,8 @@ def _read(
         return read_as_trained(path, of_columns, given, named, before)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
-    long = (has_names or is_array or is_several(path)) and not rows
+    several = is_several(path) and not holds_sequences(path)
+    long = (has_names or is_array or several) and not rows
     try:
         loaded = read(1 if long else None)
         if is_array and loaded.series_ids is not None:

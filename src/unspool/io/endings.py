@@ -49,12 +49,17 @@ def ending_of(path: Path) -> str:
     return IDX if _IDX_NAME.search(path.name) else path.suffix.lower()
 
 
-def is_known(path: Path) -> bool:
-    """Return whether the name of a file says that it contains data."""
+def unpacked_ending_of(path: Path) -> str:
+    """Return the ending of a file, or of the one file that it packs; `.zip` may pack several."""
     ending = ending_of(path)
     if ending in PACKED and ending != ".zip":
-        return ending_of(path.with_suffix("")) in KNOWN
-    return ending in KNOWN
+        return ending_of(path.with_suffix(""))
+    return ending
+
+
+def is_known(path: Path) -> bool:
+    """Return whether the name of a file says that it contains data."""
+    return unpacked_ending_of(path) in KNOWN
 
 
 def checked_ending(path: Path) -> str:

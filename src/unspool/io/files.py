@@ -121,7 +121,8 @@ def read_file(
         records (JSON, such as "data.result"), or the name of a file in a zip archive.
     files : {"series", "rows"}, default "series"
         If `path` is a folder or a pattern: each file is a series, whose id is the name of the file;
-        or the rows of all files, in the order of their names, are one table. If a folder has
+        or the rows of all files, in the order of their names, are one table. Files of sequences or
+        images are joined, with ids such as "file/0". If a folder has
         several folders with files, the name of the folder is the label.
     images : bool, default False
         Read an array (N, H, W) or (N, H, W, C) as N images, for `ConvAutoencoder`: the property `X`

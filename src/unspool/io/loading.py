@@ -154,6 +154,35 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
     return False
 
 
+def holds_sequences(path: Path) -> bool:
+    """Return whether the files of a folder or a pattern surely hold whole sequences, no series."""
+    from unspool.io.contents import ArrayContent
+    from unspool.io.joined_sequences import is_of_sequences
+    from unspool.io.several import files_of
+
+    try:
+        first = files_of(path)[0]
+        if is_of_sequences(first, ReadOptions()):
+            return True
+        if endings.ending_of(first) in (*endings.ARRAYS, endings.ARFF):
+            content = read_content(first, ReadOptions())
+            return isinstance(content, ArrayContent) and content.values.ndim > 2
+    except (InputError, OSError, ValueError):
+        pass
+    return False
+
+
+def holds_pictures(path: Path) -> bool:
+    """Return whether a path names pictures such as PNG files."""
+    from unspool.io.several import files_of, is_several
+
+    try:
+        files = files_of(path) if is_several(path) else [path]
+    except InputError:
+        return False
+    return endings.unpacked_ending_of(files[0]) in endings.PICTURES
+
+
 def holds_images(path: Path) -> bool:
     """Return whether a file surely holds images: IDX of three axes, or .npy of four or of bytes."""
     from unspool.io.several import files_of, is_several

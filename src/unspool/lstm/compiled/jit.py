@@ -20,15 +20,18 @@ class Kernel:
 
     If the folder cannot be written, or a file in it is damaged, the function is compiled anew.
     Kernels and the functions they call are all in this folder, so kept code is out of date if any
-    file here has changed.
+    file here has changed, or one of the files with numbers that they use.
     """
 
     STAMP = tuple(
         (file.name, file.stat().st_mtime, file.stat().st_size)
-        for file in sorted(Path(__file__).parent.glob("*.py"))
+        for file in [
+            *sorted(Path(__file__).parent.glob("*.py")),
+            *(Path(__file__).parents[2] / name for name in ("_losses.py", "blueprint/layers.py")),
+        ]
     )
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         try:
             self.run = numba.njit(cache=True, **OPTIONS)(function)
@@ -41,16 +44,16 @@ class Kernel:
         if hasattr(cache, "_load_overload"):
             load_without_registries(cache)
 
-    def __call__(self, *args: Any) -> None:
-        """Run the kernel.
+    def __call__(self, *args: Any) -> Any:
+        """Run the kernel, and return its result.
 
         Kernels raise no errors; any error comes from the cache, and the function is compiled anew.
         """
         try:
-            self.run(*args)
+            return self.run(*args)
         except Exception:
             self.run = numba.njit(**OPTIONS)(self.function)
-            self.run(*args)
+            return self.run(*args)
 
     @property
     def folder(self) -> str | None:

@@ -195,6 +195,14 @@ def read_rows(out, lanes, source, starts, count):
 
 
 @compiled
+def add_rows(out, lanes, source, starts, scratch, count):
+    """out[k][lane] += source[starts[lane] + k]; `scratch` is as large as `out`."""
+    read_rows(scratch, lanes, source, starts, count)
+    for place in range(0, count * lanes, lanes_of(out)):
+        store(out, place, load(out, place) + load(scratch, place))
+
+
+@compiled
 def write_rows(out, starts, source, lanes, count):
     """out[starts[lane] + k] = source[k][lane], in lanes that have a row."""
     size = lanes_of(out)
