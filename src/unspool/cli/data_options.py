@@ -66,8 +66,10 @@ class Columns:
     id: Annotated[
         str | None,
         typer.Option(
-            help="Name of the column that separates series; by default recognised by name or, "
-            "if times repeat, because they rise within each of its values."
+            metavar="A,B,…",
+            help="Name of the column that separates series, or names of several that do so "
+            "together; by default recognised by name or, if times repeat, because they rise within "
+            "each of its values.",
         ),
     ] = None
     label: Annotated[
@@ -77,7 +79,14 @@ class Columns:
             "passed on to the output and never used for training."
         ),
     ] = None
-    rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
+    rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--rows/--no-rows",
+            help="Whether each row of DATA is one sequence. By default it is if the columns have "
+            "dates as names.",
+        ),
+    ] = None
     missing: Annotated[
         list[str] | None,
         typer.Option(
@@ -339,11 +348,11 @@ class Reading(Columns):
         max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
         columns, given = self.names(), self.keywords()
         reading = {} if model is None else self.unless_given(reading_of(model))
-        if reading.get("rows"):
-            given["rows"] = True
+        if self.rows is None and "rows" in reading:
+            given["rows"] = reading["rows"]
         if model is not None:
             missing = missing_of(model)
-        if model is not None and not given["rows"]:
+        if model is not None and (not self.rows or reading.get("rows")):
             if model.window_ is not None:
                 window, stride = window or model.window_[0], stride or model.window_[1]
                 dilation = dilation or model.dilation_

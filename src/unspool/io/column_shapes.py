@@ -100,7 +100,9 @@ def _is_amount(text: str) -> bool:
 
 def codes_of(column: Any) -> IntArray:
     """Return whole numbers (rows,), equal where the values of a column are equal."""
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        encoded = encoded.dictionary_encode(null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
