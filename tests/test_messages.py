@@ -147,13 +147,6 @@ LEFT = {
     "interop/keras/": 80,
     "interop/onnx/": 2,
     "interop/torch/": 26,
-    "model_file/": 17,
-    "io/": 10,
-    "cli/": 10,
-    "data/": 6,
-    "estimators/": 3,
-    "anomaly/": 1,
-    "blueprint/": 1,
 }
 FOLDERS = sorted({file.partition("/")[0] for file in messages()} - {"interop"})
 

@@ -1,3 +1,5 @@
+import io
+import sys
 import warnings
 from pathlib import Path
 
@@ -6,7 +8,7 @@ import pyarrow as pa
 import pytest
 from matplotlib import pyplot
 
-from tests.cli.tables import write_csv
+from tests.cli.tables import read_csv, write_csv
 from unspool import AnomalyDetector, LSTMAutoencoder
 
 
@@ -117,3 +119,17 @@ def detector(trained_detector, tmp_path) -> Path:
     path = tmp_path / "machine.unspool"
     path.write_bytes(trained_detector.read_bytes())
     return path
+
+
+@pytest.fixture
+def follow(run, monkeypatch, detector):
+    """Run `detect - --follow` on a text, and return its output, with its rows as a table."""
+
+    def call(text, *options, model=detector):
+        data = text.encode() if isinstance(text, str) else text
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        done = run("detect", "-", "--follow", "--model", model, *options)
+        done.table = read_csv(done.out) if done.out else {}
+        return done
+
+    return call

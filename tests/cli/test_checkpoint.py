@@ -1,5 +1,6 @@
-"""`unspool fit --checkpoint`: the same command goes on, and says from where."""
+"""`unspool fit --checkpoint` and `detect --checkpoint` continue, and say from where."""
 
+import json
 import signal
 
 import pytest
@@ -123,4 +124,46 @@ def test_a_checkpoint_overwrites_no_other_file(fit, series, tmp_path):
     assert done.err.splitlines()[-1] == (
         f"unspool: {tmp_path / 'model'}: -o and --checkpoint name the same file; choose another "
         "for one of them."
+    )
+
+
+def test_a_killed_detection_continues_and_ends_in_the_same_detector(run, machine, tiny, tmp_path):
+    detect = ["detect", machine, "--normal-until", "2024-01-01 04:00", *tiny]
+    whole = run(*detect, "--save", tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    checkpoint = ["--checkpoint", tmp_path / "fit.checkpoint", "--checkpoint-every", 1]
+    with killed_after(3), pytest.raises(KilledError):
+        run(*detect, *checkpoint)
+    log = tmp_path / "log.jsonl"
+    done = run(*detect, *checkpoint, "--save", tmp_path / "found", "--log-json", log)
+    assert done.code == 0, done.err
+    assert f"({tmp_path / 'fit.checkpoint'})" in done.err
+    assert done.out == whole.out
+    assert weights(tmp_path / "found") == weights(tmp_path / "whole")
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert (events[0], events[-1]) == ("start", "end")
+    other = run(*detect, *checkpoint, "--window", 9)
+    assert other.code == 1
+    assert other.err.splitlines()[-1].endswith("or another --checkpoint.")
+
+
+def test_a_detection_without_training_has_no_checkpoint_and_no_log(run, machine, detector):
+    for option in ("--checkpoint", "--log-json"):
+        done = run("detect", machine, "--model", detector, option, machine.parent / "file")
+        assert done.code == 2
+        assert "it needs a model that this command trains; leave it or --model out" in done.err
+        assert option in done.err
+
+
+def test_the_checkpoint_of_a_detection_overwrites_no_other_file(run, machine, tmp_path):
+    before = machine.read_bytes()
+    done = run("detect", machine, "--checkpoint", machine)
+    assert done.code == 1
+    assert "--checkpoint would overwrite the file of DATA, which is read" in done.err
+    assert machine.read_bytes() == before
+    path = tmp_path / "one"
+    done = run("detect", machine, "--checkpoint", path, "--save", path)
+    assert done.err.splitlines()[-1] == (
+        f"unspool: {path}: --save and --checkpoint name the same file; choose another for one of "
+        "them."
     )

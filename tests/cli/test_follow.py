@@ -26,20 +26,6 @@ def log(machine, tmp_path):
 
 
 @pytest.fixture
-def follow(run, monkeypatch, detector):
-    """Run `detect - --follow` on a text, and return its output, with its rows as a table."""
-
-    def call(text, *options, model=detector):
-        data = text.encode() if isinstance(text, str) else text
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        done = run("detect", "-", "--follow", "--model", model, *options)
-        done.table = read_csv(done.out) if done.out else {}
-        return done
-
-    return call
-
-
-@pytest.fixture
 def pauses(monkeypatch):
     """Actions that happen, in turn, when a file has no more lines; then Ctrl-C."""
     actions = []
@@ -156,11 +142,6 @@ def test_lines_are_read_with_the_separator_decimal_point_and_header_of_the_optio
     assert done.table["score"] == expected["score"]
 
 
-@pytest.mark.parametrize("option", ["--skip", "--thousands", "--encoding"])
-def test_options_for_whole_texts_are_refused(follow, log, option):
-    assert f"leave out {option}" in follow(log.read_text(), option, "1").err
-
-
 def test_missing_and_repeated_columns_are_refused(follow, log):
     text = log.read_text()
     done = follow(text.replace("heat", "hat"))
@@ -221,6 +202,8 @@ def test_output_is_flushed_after_every_line(run, detector, log, pauses, monkeypa
 
 @pytest.mark.parametrize("what", ["truncated", "replaced", "removed"])
 def test_a_file_that_was_replaced_ends_the_run(run, detector, log, pauses, tmp_path, what):
+    size = log.stat().st_size
+
     def change():
         if what == "truncated":
             log.write_text("time,flow,heat\n")
@@ -234,7 +217,15 @@ def test_a_file_that_was_replaced_ends_the_run(run, detector, log, pauses, tmp_p
     pauses.append(change)
     done = run("detect", log, "--follow", "--model", detector, "--state", tmp_path / "state.npz")
     assert done.code == 1
-    assert f"log.csv: the file was {what}" in done.err
+    happened = {
+        "truncated": f"truncated, from {size:,} bytes to 15",
+        "replaced": "replaced by another file",
+        "removed": "removed",
+    }
+    assert done.err.endswith(
+        f"{log}: the file was {happened[what]} while it was followed; start again to follow the "
+        "current file.\n"
+    )
     assert len(read_csv(done.out)["score"]) == 40
     assert (tmp_path / "state.npz").exists()
 
@@ -310,7 +301,7 @@ def test_a_closed_pipe_ends_the_run_without_a_message(run, detector, log, tmp_pa
     state = tmp_path / "state.npz"
     done = run("detect", "-", "--follow", "--model", detector, "--state", state)
     assert (done.code, done.err) == (0, "")
-    assert int(np.load(state)["stream.steps"]) == 6
+    assert int(np.load(state)["stream.0.steps"]) == 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -340,7 +331,7 @@ def test_options_that_follow_does_not_have_are_refused(run, detector, log, tmp_p
     assert run(*call).code == 2
     options = [["-o", tmp_path / "e.csv"], ["--scores", tmp_path / "s.csv"], ["--compare"],
                ["--plot", tmp_path / "p.png"], ["--normal-until", 3], ["--exit-code"],
-               ["--id", "flow"], ["--label", "flow"], ["--rows"]]  # fmt: skip
+               ["--key", "a"], ["--files", "rows"], ["--rows"]]  # fmt: skip
     for option in options:
         done = run(*call, "--model", detector, *option)
         assert done.code == 2, option

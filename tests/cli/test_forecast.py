@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import unspool
-from tests.cli.tables import read_csv
+from tests.cli.tables import read_csv, write_csv
+from unspool.estimators import batch_runner
 from unspool.io.files import read_file
 
 QUICK = ["--epochs", 1, "--latent-dim", 3, "--seed", 0]
@@ -68,6 +69,51 @@ def test_every_forecasts_after_every_window(run, series, forecaster, tmp_path):
     np.testing.assert_allclose(np.load(path), unspool.load(forecaster).forecast(windows))
     table = read_csv(run("forecast", forecaster, series, "--every").out)
     assert table["start"][:5] == ["2024-01-01T00:00:00"] * 4 + ["2024-01-01T00:01:00"]
+
+
+@pytest.mark.parametrize("every", [[], ["--every"]])
+@pytest.mark.parametrize("late", [False, True])
+def test_irregular_times_are_continued_by_their_usual_step_with_one_note(
+    run, forecaster, tmp_path, every, late
+):
+    minutes = np.arange(60)
+    minutes[20:] += late  # two steps, of which one is the last, are twice as long
+    minutes[-1] += late
+    times = [f"2024-01-01T{i // 60:02}:{i % 60:02}:00" for i in minutes]
+    values = np.random.default_rng(0).normal(size=(2, 60))
+    data = write_csv(tmp_path / "late.csv", {"time": times, "a": values[0], "b": values[1]})
+    done = run("forecast", forecaster, data, *every)
+    assert done.code == 0, done.err
+    expected = [f"2024-01-01T{i // 60:02}:{i % 60:02}:00" for i in minutes[-1] + np.arange(1, 5)]
+    assert read_csv(done.out)["time"][-4:] == expected
+    note = (
+        "the times are irregular: 3% of the steps have another length than the usual one, by which "
+        "the times of the forecast continue"
+    )
+    assert done.err.count(note) == done.err.count("irregular") == late
+
+
+def test_a_series_of_one_row_has_no_step_so_the_forecast_of_no_series_has_times(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 24)  # series in several pieces
+    monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 1)
+    t = np.arange(31)
+    columns = {
+        "id": ["long"] * 30 + ["short"],
+        "time": [f"2024-01-01T00:{i:02}:00" for i in t],
+        "a": np.sin(t),
+    }
+    data, path = write_csv(tmp_path / "data.csv", columns), tmp_path / "m.unspool"
+    long = write_csv(tmp_path / "long.csv", {name: one[:30] for name, one in columns.items()})
+    options = ["--kind", "forecaster", "--window", 8, "--horizon", 2, "-o", path, "--keep-short"]
+    assert run("fit", long, *options, *QUICK).code == 0
+    for every in ([], ["--every"]):
+        done = run("forecast", path, data, "--keep-short", *every)
+        assert done.code == 0, done.err
+        table = read_csv(done.out)
+        assert list(table) == ["id", *["start"] * bool(every), "ahead", "a"]
+        assert table["id"][-2:] == ["short"] * 2
 
 
 def test_a_composite_model_of_sequences_forecasts_each(run, heartbeats, tmp_path):
@@ -267,9 +313,45 @@ def test_rows_of_the_future_that_are_not_later_than_the_data_are_left_out(
     assert (past.code, "after the end of DATA" in past.err) == (1, True)
 
 
+KNOWN = ["--kind", "forecaster", "--horizon", 2, "--known", "a", "--targets", "b", *QUICK]
+
+
+def test_a_future_file_has_the_series_of_the_data(run, tmp_path):
+    path, future = tmp_path / "m.unspool", tmp_path / "future.csv"
+    ids, values = np.repeat(["x", "y"], 20), np.random.default_rng(0).normal(size=(2, 40))
+    columns = {"id": ids, "a": values[0], "b": values[1]}
+    data = write_csv(tmp_path / "data.csv", columns)
+    assert run("fit", data, "--window", 6, *KNOWN, "-o", path).code == 0
+    write_csv(future, {"id": ["x", "x", "z", "z"], "a": [1, 2, 3, 4]})
+    done = run("forecast", path, data, "--future", future)
+    assert done.err.endswith(f"{future} has no rows of the id 'y', which is in DATA.\n")
+    write_csv(future, {"a": [1, 2, 3, 4]})
+    done = run("forecast", path, data, "--future", future)
+    assert done.err.endswith(
+        f"Expected 2 series in {future}, as in DATA, got 1; give an id column, or forecast one "
+        "series after another.\n"
+    )
+
+
+def test_known_features_after_every_window_need_windows(run, tmp_path):
+    path, rows = tmp_path / "m.unspool", np.random.default_rng(0).normal(size=(2, 40))
+    columns = {"id": np.arange(40) // 8, "a": rows[0], "b": rows[1]}
+    data = write_csv(tmp_path / "data.csv", columns)
+    assert run("fit", data, *KNOWN, "-o", path).code == 0
+    done = run("forecast", path, data, "--every")
+    assert done.err.endswith(
+        "With --every, the features that are known ahead are read from the steps after each "
+        "window, but DATA holds sequences; give --window, or --future.\n"
+    )
+
+
 def test_a_future_file_that_would_not_be_read_is_refused(run, series, with_known, tmp_path):
     done = run("forecast", with_known, series, "--every", "--future", series)
-    assert (done.code, "With --every, the features" in done.err) == (1, True)
+    assert done.code == 1
+    assert done.err.endswith(
+        "With --every, the features that are known ahead are read from DATA; leave --future out, "
+        "or forecast only after the last window.\n"
+    )
     path = tmp_path / "m.unspool"
     options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
     assert run("fit", series, *options).code == 0

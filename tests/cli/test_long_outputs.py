@@ -22,6 +22,7 @@ def in_parts(monkeypatch):
     def start():
         monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 24)
         monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 2)
+        monkeypatch.setattr(batch_runner, "SORTED_BATCHES", 2)
         monkeypatch.setattr(long_output, "PART_BYTES", 400)
 
     return start
@@ -74,16 +75,37 @@ def whole_sequences(folder):
 
 
 @pytest.fixture(scope="module")
-def models(machines, whole_sequences, folder):
+def batches(folder):
+    """Sequences of 4 to 9 steps in a table, each with an id."""
+    rng = np.random.default_rng(2)
+    rows = np.repeat(np.arange(40), rng.integers(4, 10, 40))
+    a, b = rng.normal(size=(2, len(rows)))
+    return write_csv(folder / "batches.csv", {"id": [f"b{i}" for i in rows], "a": a, "b": b})
+
+
+@pytest.fixture(scope="module")
+def ahead(folder):
+    """A feature of the two steps after each of these sequences, which are in another order."""
+    ids = [f"b{i}" for i in reversed(range(40)) for _ in range(2)]
+    return write_csv(
+        folder / "ahead.csv", {"id": ids, "a": np.random.default_rng(3).normal(size=80)}
+    )
+
+
+@pytest.fixture(scope="module")
+def models(machines, whole_sequences, batches, folder):
     """Models of windows, of windows that are forecast, and of sequences."""
     from unspool.cli import main
 
     windows = ["--window", 8, "--on-missing", "mask"]
+    known = ["--kind", "forecaster", "--horizon", 2, "--known", "a", "--targets", "b"]
+    known += ["--set", "validation_split=0"]  # otherwise the linear forecast alone is kept
     fits = {
         "windows": [machines, *windows, "--stride", 3],
         "forecaster": [machines, *windows, "--kind", "forecaster", "--horizon", 2],
         "composite": [machines, *windows, "--horizon", 2],
         "sequences": [whole_sequences],
+        "known": [batches, *known],
     }
     for name, given in fits.items():
         arguments = ["fit", *given, "-o", folder / name, "-q", "--epochs", 1, "--seed", 0]
@@ -117,6 +139,7 @@ CALLS = {
     "forecast series": ("forecast", "composite", "machines", []),
     "forecast after every window": ("forecast", "forecaster", "machines", ["--every"]),
     "forecast interleaved": ("forecast", "forecaster", "interleaved", ["--every"]),
+    "forecast with known features": ("forecast", "known", "batches", ["--future"]),
 }
 
 
@@ -125,6 +148,8 @@ def call(run, models, request):
     def do(name, output):
         command, model, data, options = CALLS[name]
         data = request.getfixturevalue(data)
+        if options == ["--future"]:
+            options = [*options, request.getfixturevalue("ahead")]
         return run(command, models[model], data, "-o", output, *options)
 
     return do
@@ -290,6 +315,31 @@ def test_parts_of_another_model_data_or_options_are_discarded(
     done = run("reconstruct", model, data, "-o", path)
     assert "whose command and options are other than now" in done.err
     assert sorted(os.listdir(tmp_path)) == ["codes.csv", "data.csv", "model"]
+
+
+def test_parts_with_other_known_features_or_windows_are_discarded(
+    run, models, batches, machines, ahead, tmp_path, in_parts, monkeypatch
+):
+    in_parts()
+    future, path, computed = tmp_path / "ahead.csv", tmp_path / "out.csv", counted(monkeypatch)
+    future.write_bytes(ahead.read_bytes())
+
+    def continued(change, *call):
+        """Return what a command says that is continued after a change of its arguments."""
+        computed.clear()
+        assert run(*call).code == 0
+        computed.limit = len(computed) - 1
+        computed.clear()
+        assert run(*call).code == 130
+        computed.limit = None
+        return run(*change(call)).err
+
+    known = ["forecast", models["known"], batches, "-o", path, "--future", future]
+    assert "rows of an earlier run" in continued(lambda call: call, *known)
+    touched = continued(lambda call: os.utime(future, ns=(1, 1)) or call, *known)
+    assert "whose options is other than now" in touched
+    every = ["forecast", models["forecaster"], machines, "-o", path, "--every"]
+    assert "whose options is other than now" in continued(lambda call: call[:-1], *every)
 
 
 def test_data_that_change_in_place_are_other_data_even_with_their_old_time(

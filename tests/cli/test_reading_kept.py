@@ -121,6 +121,7 @@ def test_a_detector_keeps_it_and_follow_uses_its_time(run, tiny, tmp_path):
         ({"id": 3}, "Expected text in `reading.id`, got 3."),
         ({"drop": "a"}, "Expected a list of texts in `reading.drop`, got 'a'."),
         ({"skip": -1}, "`reading.skip` must be a whole number of at least 0, got -1."),
+        ({"max_gap": 3}, "Expected null in `reading.max_gap`, got 3."),
         ({"ids": "a"}, "unknown field of `reading` 'ids'"),
     ],
 )
@@ -145,3 +146,36 @@ def test_missing_values_and_what_happens_to_them_are_kept(run, tmp_path):
     assert done.code == 0, done.err
     assert "--on-missing interpolate" in done.err
     assert run("score", path, log, "--on-missing", "raise").code == 1
+
+
+@pytest.fixture
+def pauses_in_hours(tmp_path):
+    """Hourly values with a pause of a day, at which series are cut by default."""
+    t = np.arange(80)
+    hours = np.datetime64("2024-03-01T00") + (t + 24 * (t > 50)).astype("timedelta64[h]")
+    columns = {"time": hours.astype(str), "a": np.sin(t / 3), "b": np.cos(t / 4)}
+    return write_csv(tmp_path / "hours.csv", columns)
+
+
+def test_a_model_keeps_that_gaps_do_not_matter(run, pauses_in_hours, tmp_path):
+    path = tmp_path / "m.unspool"
+    call = ["fit", pauses_in_hours, "--window", 5, "-o", path, "--epochs", 1]
+    assert run(*call).code == 0
+    assert run("encode", path, pauses_in_hours).out.count("\n") == 73
+    assert run(*call, "--max-gap", "none").code == 0
+    assert model_file.read(path).fitted["reading"] == {"max_gap": None}
+    done = run("encode", path, pauses_in_hours)
+    assert "hours.csv: as in training: --max-gap none\n" in done.err
+    assert done.out.count("\n") == 77
+    done = run("encode", path, pauses_in_hours, "--max-gap", "2h")
+    assert done.out.count("\n") == 73
+    assert "--max-gap none" in run("inspect", path).out
+
+
+@pytest.mark.parametrize("gap", ["none", "30h"])
+def test_a_detector_keeps_the_gaps_of_its_training(run, pauses_in_hours, tiny, tmp_path, gap):
+    path, one, two = (tmp_path / name for name in ("d.unspool", "1.csv", "2.csv"))
+    call = ["detect", pauses_in_hours, "--normal", pauses_in_hours, *tiny, "--max-gap", gap]
+    assert run(*call, "--save", path, "--scores", one).code == 0
+    assert run("detect", pauses_in_hours, "--model", path, "--scores", two).code == 0
+    assert one.read_text() == two.read_text()

@@ -7,6 +7,8 @@ from matplotlib import pyplot
 
 import unspool
 from tests.cli.tables import read_csv, write_csv
+from unspool import Windows
+from unspool.estimators import batch_runner
 from unspool.io.files import read_file
 
 
@@ -144,3 +146,31 @@ def test_with_missing_values_the_error_is_that_without_per_feature(run, tmp_path
     )
     np.testing.assert_allclose(both.astype(float), alone.astype(float), rtol=1e-6)
     assert np.isfinite(both.astype(float)[5])
+
+
+def test_windows_whose_last_steps_are_missing_have_no_error_of_the_forecast(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 24)  # several pieces
+    monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 1)
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    values[20, 0] = np.nan
+    values[30] = np.nan
+    rows = "".join(",".join("" if np.isnan(v) else f"{v}" for v in one) + "\n" for one in values)
+    data, path = tmp_path / "data.csv", tmp_path / "m.unspool"
+    data.write_text("a,b\n" + rows)
+    options = ["--kind", "forecaster", "--window", 8, "--horizon", 1, "--on-missing", "mask"]
+    done = run("fit", data, *options, "-o", path, "--epochs", 1, "--seed", 0)
+    assert done.code == 0, done.err
+    done = run("score", path, data, "--per-feature")
+    model, table = unspool.load(path), read_csv(done.out)
+    windows = Windows([values[:-1]], 8, missing="mask")
+    squares = np.square((model.forecast(windows)[:, 0] - values[8:]) / model.scaler_.scale)
+    for place, name in enumerate("ab"):
+        found = np.array([one or "nan" for one in table[name]], float)
+        np.testing.assert_allclose(found, squares[:, place], rtol=1e-4)
+    means = np.array([one or "nan" for one in table["error"]], float)
+    assert np.flatnonzero(np.isnan(means)).tolist() == [30 - 8]
+    assert means[20 - 8] == pytest.approx(squares[20 - 8, 1], rel=1e-4)
+    scored = f"mean squared error of the forecasts {np.nanmean(means):.4g}, in scaled units"
+    assert scored in done.err

@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -19,6 +18,7 @@ from unspool import (
     runtime,
 )
 from unspool.errors import InputError, ParametersChangedWarning
+from unspool.training.optimizers import CompiledOptimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
@@ -154,7 +154,7 @@ def test_a_fit_that_fails_leaves_the_fitted_model_as_it_was(name, kind, monkeypa
         def interrupt(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", interrupt)
+        monkeypatch.setattr(CompiledOptimizer, "zero_grad", interrupt)
     y = case.y[: len(X)] if case.y is not None else None
     with warnings.catch_warnings(), pytest.raises(error):
         model.fit(X, y)
@@ -169,7 +169,7 @@ def test_an_interrupted_first_fit_leaves_no_fitted_model(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", interrupt)
+    monkeypatch.setattr(CompiledOptimizer, "zero_grad", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(rows())
     with pytest.raises(NotFittedError):

@@ -1,5 +1,7 @@
 """The `callbacks` of `fit`: what is called when, and what the model can do meanwhile."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from tests.estimators.quick import sines
 from tests.trained import ALL
 from unspool import (
+    AnomalyDetector,
     DenseAutoencoder,
     EncoderClassifier,
     LSTMAutoencoder,
@@ -14,6 +17,7 @@ from unspool import (
     load,
     runtime,
 )
+from unspool.callbacks import JSONLogger
 from unspool.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
@@ -222,6 +226,23 @@ def test_a_classifier_predicts_and_saves_in_both_stages(encoder, tmp_path):
         assert loss == pytest.approx(measured, rel=1e-3)
     plain.fit(X, LABELS, validation_data=(V, LABELS[:20]))
     np.testing.assert_array_equal(plain.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
+def test_callbacks_of_a_detector_get_its_model(tmp_path):
+    series, noted = np.sin(np.arange(300.0) / 5), Noted()
+    detector = AnomalyDetector(DenseAutoencoder(3, **QUICK), window=8, random_state=0)
+    plain = AnomalyDetector(DenseAutoencoder(3, **QUICK), window=8, random_state=0).fit(series)
+    detector.fit(series, callbacks=[noted, JSONLogger(tmp_path / "log.jsonl")])
+    assert noted.names == ["train begins", *3 * EPOCH, "train ends"]
+    assert {type(call[1]) for call in noted.calls} == {DenseAutoencoder}
+    assert noted.calls[-1][1] is detector.model_
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
+    assert kinds == ["start", *3 * ["epoch"], "end"]
+    np.testing.assert_array_equal(
+        detector.anomaly_scores(series[:50]), plain.anomaly_scores(series[:50])
+    )
 
 
 @pytest.mark.parametrize(

@@ -375,6 +375,8 @@ def test_a_model_without_steps_of_training_has_no_checkpoint(tmp_path):
     for model in (SubPCA(), FrozenEstimator(lstm(epochs=1).fit(X))):
         with pytest.raises(InputError, match="`checkpoint` needs a model that `fit` trains step"):
             AnomalyDetector(model).fit(SERIES, checkpoint=path)
+        with pytest.raises(InputError, match="`callbacks` needs a model that `fit` trains step"):
+            AnomalyDetector(model).fit(SERIES, callbacks=[print])
     assert not path.exists()
 
 

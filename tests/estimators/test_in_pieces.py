@@ -29,6 +29,7 @@ def small_pieces(monkeypatch):
     """Make batches of at most 40 steps, and pieces of two batches."""
     monkeypatch.setattr(batch_runner, "INFERENCE_STEPS", 40)
     monkeypatch.setattr(batch_runner, "PIECE_BATCHES", 2)
+    monkeypatch.setattr(batch_runner, "SORTED_BATCHES", 2)
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ def small_pieces(monkeypatch):
     for module in (sequences, windows):
         monkeypatch.setattr(module, "CHUNK_VALUES", 1 << 17)
     monkeypatch.setattr(blocks, "POOL_VALUES", 1 << 20)
+    monkeypatch.setattr(blocks, "KEPT_VALUES", 1 << 18)
     monkeypatch.setattr(spread, "VALUES", 1 << 18)
     monkeypatch.setattr(batch_runner, "INFERENCE_VALUES", 1 << 18)
 
@@ -73,6 +74,34 @@ def test_a_fit_and_its_codes_need_a_part_of_the_memory_of_the_data(kind, folder)
     np.testing.assert_allclose(model.scaler_.scale, expected.scaler_.scale, rtol=1e-12)
     np.testing.assert_array_equal(codes, model.transform(here))
     np.testing.assert_array_equal(error, model.reconstruction_error(here))
+
+
+def fitted(folder, epochs, read):
+    """A model after a fit with validation data, and the rows of these that were read."""
+
+    class Counted(stored.MappedArray):
+        def read(self, start, stop):
+            read.append(stop - start)
+            return super().read(start, stop)
+
+    mapped = np.load(folder / "x.npy", mmap_mode="r")[: 100 * SIZE]
+    held_out = Windows(Counted(mapped), SIZE, SIZE)
+    model = DenseAutoencoder(3, epochs=epochs, verbose=0, random_state=0, validation_steps=5)
+    training = np.array(mapped).reshape(-1, SIZE, FEATURES) + 1
+    return model.fit(training, validation_data=held_out)
+
+
+def test_validation_data_in_a_file_are_read_once_if_they_are_few(folder, monkeypatch):
+    read = {}
+    models = []
+    for kept in (0, 1 << 18):
+        monkeypatch.setattr(blocks, "KEPT_VALUES", kept)
+        for epochs in (1, 3):
+            models.append(fitted(folder, epochs, read.setdefault((kept, epochs), [])))
+    total = {key: sum(counts) for key, counts in read.items()}
+    assert total[1 << 18, 3] == total[1 << 18, 1]
+    assert total[0, 3] > total[0, 1]
+    assert models[1].history_ == models[3].history_
 
 
 def test_the_data_are_read_once_before_the_first_epoch(folder):

@@ -14,6 +14,7 @@ from tests.training.one_number import Number, batches
 from unspool import DenseAutoencoder, EncoderClassifier, StackedAutoencoder
 from unspool.callbacks import JSONLogger, MLflowLogger, TensorBoardLogger
 from unspool.errors import DivergedError, InputError
+from unspool.nn import LSTMLayer
 from unspool.training.history import History
 from unspool.training.reports import Reports
 
@@ -273,12 +274,31 @@ def test_logging_shows_start_and_end_as_info_and_epochs_as_debug(caplog):
     assert end.startswith("LSTMAutoencoder: trained for 2 epochs in ")
     assert records[-1].entry["best_epoch"] == model.history_["best_epoch"] + 1
     layers = [one.getMessage() for one in caplog.records if one.name == "unspool.lstm"]
-    assert layers
-    assert all(" runs on " in one and ": " in one for one in layers)
+    modules = dict(model.module_.named_modules())
+    recurrent = [name for name, one in modules.items() if isinstance(one, LSTMLayer)]
+    assert layers == [  # once, not after each epoch
+        f"{name} runs on {modules[name].backend.name}: {modules[name].backend.reason}"
+        for name in recurrent
+    ]
     caplog.clear()
     with caplog.at_level(logging.INFO, "unspool"):
         model.fit(X)
     assert len(caplog.records) == 2
+
+
+def test_epochs_of_partial_fit_go_on_from_those_before(caplog):
+    model = quick()
+    with caplog.at_level(logging.DEBUG, "unspool.training"):
+        for _ in range(3):
+            model.partial_fit(X)
+    entries = [one.entry for one in caplog.records]
+    assert [one["event"] for one in entries] == ["start", "epoch", "end"] * 3
+    numbers = [(one.get("epoch"), one["epochs"], one.get("best_epoch")) for one in entries]
+    assert numbers == [
+        row for n in (1, 2, 3) for row in ((None, n, None), (n, n, None), (None, n, n))
+    ]
+    losses = [one["loss"] for one in entries if one["event"] == "epoch"]
+    assert losses == model.history_["loss"]
 
 
 def test_a_fit_that_fails_is_logged_as_an_error(caplog):

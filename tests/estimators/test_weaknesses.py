@@ -13,6 +13,7 @@ from unspool.errors import (
     OverlapWarning,
     UnusedCodeWarning,
 )
+from unspool.estimators import unused_code
 from unspool.estimators.comparison import advice
 from unspool.estimators.fit_sample import fit_sample
 from unspool.estimators.sample_causes import Seen, seen_in_sample
@@ -84,6 +85,27 @@ def test_dimensions_of_a_variational_code_that_collapsed_are_still():
     assert still_dimensions(codes, variational=True).tolist() == [1]
     assert still_dimensions(codes, variational=False).tolist() == []
     assert still_dimensions(0 * codes, variational=False).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kl_weight", "share_of_mean", "most"),
+    [
+        (None, 0.101, 2),  # three quarters of the dimensions must move
+        (None, 0.1, 6),  # a quarter of them, if the reconstruction is good
+        (1e-3, 0.101, 4),  # half of them, if the code is variational
+        (1e-3, 0.1, 6),
+    ],
+)
+def test_how_many_dimensions_may_be_still_depends_on_the_loss_and_the_code(
+    monkeypatch, kl_weight, share_of_mean, most
+):
+    model = DenseAutoencoder(8, kl_weight=kl_weight, code_activation="linear")
+    monkeypatch.setattr(unused_code, "fit_sample", lambda estimator, batches: batches)
+    for still in (most, most + 1):
+        codes = np.random.default_rng(0).normal(size=(50, 8)) * (np.arange(8) >= still)
+        monkeypatch.setattr(unused_code, "codes_of", lambda estimator, batches, codes=codes: codes)
+        message = unused_code.unused_code(model, None, share_of_mean)
+        assert (message is not None) == (still > most)
 
 
 def test_what_moves_a_code_depends_on_the_model():
@@ -167,7 +189,13 @@ def test_copies_of_held_out_sequences_are_reported(padded):
     model = DenseAutoencoder(2, epochs=2, validation_split=0.25, **QUICK)
     found = [one for one in warned(model, rows + rows) if one[0] is OverlapWarning]
     ((_, message),) = found
-    assert " of 20 held-out sequences that were checked occur in the rest of `X`, so the" in message
+    copied = int(message.split()[0])
+    assert 10 < copied <= 20
+    assert message == (
+        f"{copied} of 20 held-out sequences that were checked occur in the rest of `X`, so the "
+        "validation loss says little about other sequences; remove the copies, or hold them out "
+        "together with `groups`."
+    )
     found = [one for one in warned(model, rows) if one[0] is OverlapWarning]
     assert found == []
 
@@ -193,9 +221,13 @@ def test_series_of_other_groups_with_the_same_steps_are_reported(copied):
         if category is OverlapWarning
     }
     assert bool(messages) == copied
-    assert all(
-        "occur in another series of `X`, at steps that are trained on" in m for m in messages
-    )
+    for message in messages:
+        _, _, checked, *_ = message.split()
+        assert message.partition(" of ")[2] == (
+            f"{checked} held-out windows that were checked occur in another series of `X`, at "
+            "steps that are trained on, so the validation loss says little about other series; "
+            "remove the copies, or hold them out together with `groups`."
+        )
 
 
 def test_a_classifier_reports_copies_too():

@@ -1,9 +1,11 @@
 """Messages about files that no other test compares; the path comes before each of them."""
 
+import struct
 import zipfile
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -128,6 +130,22 @@ CASES = [
      "the file contains no array of numbers, but 'a', 'b'; name a cell array with `key` (--key "
      "NAME)."),
     ("a.mat", matlab(a="text"), {}, "the file contains no array of numbers, but 'a' (<U4)."),
+    ("a.mat", text(struct.pack("<5i", 0, 20_000, 20_000, 0, 2) + b"x\0"), {},
+     "the file has 22 bytes, but its variables have 400,000,000 values; if that is intended, write "
+     "it as .npy."),
+    ("a.jsonl", text(b'{"a": ["\xff"]}\n{"a": ["b"]}\n'), {},
+     "the text is not UTF-8 (invalid start byte); save it as UTF-8."),
+    ("a.json", text('[{"a": "x\\ud800"}]'), {},
+     "a text contains '\\ud800', which is half of a character; write the file again."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], [3.0, 4.0]]), {"stream": True},
+     "cells hold lists, which are not read in pieces; give stream=False (--no-stream) to read the "
+     "whole file."),
+    ("a.parquet", parquet(a=[1.0, 2.0], b=["x", "y"]), {"stream": True, "columns": ["a", "b"]},
+     "column 'b' contains string, which is not read in pieces; leave it out with drop=['b'] "
+     "(--drop b), or give stream=False (--no-stream) to read the whole file."),
+    ("a.npy", npy(np.ones((4, 3, 2))), {"stream": True, "window": 2},
+     "windows of sequences are not read in pieces; give stream=False (--no-stream) to read the "
+     "whole file, or leave `window` out."),
     ("a.csv", text("a,b\n1,\n,2\n3,\n"), {"window": 1, "missing": "drop"},
      "every step has a missing value (1 in a, 2 in b), so missing='drop' (--on-missing drop) "
      "leaves none; leave out columns that are mostly missing."),
@@ -231,6 +249,16 @@ def refused(path, message, **options):
     with pytest.raises(InputError) as caught:
         read_file(path, **options)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_data_set_of_many_sequences_needs_an_id(tmp_path):
+    parquet(a=[1.0, 2.0])(tmp_path / "a.parquet")
+    with pytest.raises(InputError) as caught:
+        sequences_from_table(pyarrow.dataset.dataset(tmp_path))
+    assert str(caught.value) == (
+        "Expected `id`, the column that says which sequence a row belongs to; cut a data set that "
+        "is one series with Windows(dataset, size)."
+    )
 
 
 def test_times_of_a_table_that_are_words_are_refused():

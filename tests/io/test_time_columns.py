@@ -79,6 +79,22 @@ TEXTS = {
     "Q2 2021": "2021-04-01",
     "2021-W05": "2021-02-01",
     "2020-W53-5": "2021-01-01",
+    "Mar 1, 2021 @ 13:00:00.123": "2021-03-01T13:00:00.123",
+    "2021-03-01 13:00:00 +0000 UTC": "2021-03-01T13:00",
+    "2021-03-01 13:00:00.5 +0100 CET": "2021-03-01T12:00:00.5",
+    "2021-03-01 13:00:00 +0300 +03 m=+0.000123": "2021-03-01T10:00",
+    "Mon Mar 01 2021 13:00:00 GMT+0100 (Central European Standard Time)": "2021-03-01T12:00",
+    "[01/Mar/2021:13:00:00 -0700]": "2021-03-01T20:00",
+    "3/31/21 1:00p": "2021-03-31T13:00",
+    "31.03.2021 12:00 - 31.03.2021 13:00": "2021-03-31T12:00",
+    "31.03.2021 23:00 - 01.04.2021 00:00 (CET/CEST)": "2021-03-31T23:00",
+    "31/03/2021 12:00:00 - 31/03/2021 13:00:00": "2021-03-31T12:00",
+    "2021-03-31 12:00 – 13:00": "2021-03-31T12:00",
+    "2021-03-31T12:00:00Z/2021-03-31T13:00:00Z": "2021-03-31T12:00",
+    "2021-03-01 to 2021-03-08": "2021-03-01",
+    "31-03 13:00:00": "2000-03-31T13:00",
+    "Mar 31 13:00:05": "2000-03-31T13:00:05",
+    "31 Mar 11:20": "2000-03-31T11:20",
 }
 
 
@@ -116,6 +132,30 @@ def test_other_text_is_no_time(text):
 )
 def test_a_time_that_does_not_exist_is_none(text):
     assert read(text) is None
+
+
+def test_the_interval_of_a_new_time_has_its_start_and_the_usual_length():
+    found = read("31.03.2021 22:00 - 31.03.2021 23:00", "31.03.2021 23:00 - 01.04.2021 00:00")
+    new = found.values[1:] + np.timedelta64(1, "h")
+    written = found.format.written(new, np.array([-1]), np.array([1]))
+    assert written.to_pylist() == ["01.04.2021 00:00 - 01.04.2021 01:00"]
+    found = read("2021-03-31 12:00 - 13:00")
+    new = found.values + np.timedelta64(1, "h")
+    written = found.format.written(new, np.array([-1]), np.array([0]))
+    assert written.to_pylist() == ["2021-03-31 13:00 - 14:00"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "times"),
+    [
+        (["Dec 31 23:59:00", "Jan 01 00:00:00"], ["2000-12-31T23:59", "2001-01-01"]),
+        (["01-01 00:00:00", "31-12 23:59:00"], ["2000-01-01", "1999-12-31T23:59"]),
+    ],
+)
+def test_times_without_a_year_go_on_at_the_turn_of_the_year(texts, times):
+    found = read(*texts)
+    np.testing.assert_array_equal(found.values, np.array(times, "datetime64[us]"))
+    assert "with 2000 for the year, which is not given" in found.notes[0]
 
 
 def test_the_order_of_day_and_month_is_decided_by_the_whole_column():

@@ -43,6 +43,12 @@ def pages(tmp_path):
         (["201511", "201512", "201601", "201602"], "2015-11-01"),
         (["2015Q3", "2015Q4", "2016Q1"], "2015-07-01"),
         (["Jan-15", "Feb-15", "Mar-15"], "2015-01-01"),
+        (["2015-16", "2016-17", "2017-18"], "2015-01-01"),
+        (["1999/2000", "2000/2001", "2001/2002"], "1999-01-01"),
+        (["2015_07_01", "2015_07_02", "2015_07_03"], "2015-07-01"),
+        (["cases.2020-01-22", "cases.2020-01-23", "cases.2020-01-25"], "2020-01-22"),
+        (["pop201501", "pop201502", "pop201503"], "2015-01-01"),
+        (["1/22/20 (new)", "1/23/20 (new)", "1/24/20 (new)"], "2020-01-22"),
         (["2015-07-01 00:00:00", "2015-07-01 06:00:00", "2015-07-01 12:00:00"], "2015-07-01"),
     ],
 )
@@ -70,6 +76,17 @@ def test_names_that_are_dates_are_the_times_of_steps_in_their_order(names, first
 )
 def test_names_that_only_look_like_dates_are_no_times(names):
     assert dated_names(names, TimeOptions()) is None
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [["1990", "1995", "2000", "2005"], ["201511", "201512", "201601"], ["2017", "2016", "2015"]],
+)
+def test_numbers_that_are_dates_are_names_also_above_whole_numbers(tmp_path, steps):
+    rows = [["Aruba", "ABW", *range(50, 50 + len(steps))], ["Albania", "ALB", *range(len(steps))]]
+    data = read_file(write(tmp_path / "a.csv", ["Country", "Code", *steps], rows))
+    assert data.series_ids == ["Aruba", "Albania"]
+    assert data.source.lengths.tolist() == [len(steps)] * 2
 
 
 def test_the_longest_run_of_counted_names_is_taken():

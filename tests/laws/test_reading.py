@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import dataclass, replace
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
@@ -174,7 +175,10 @@ def test_the_form_of_a_text_is_found(folder, table, form):
     assert_read(data, table)
 
 
-@given(tables(), st.sampled_from((".parquet", ".feather", ".json", ".jsonl", ".xlsx")))
+FORMATS = (".parquet", ".feather", ".json", ".jsonl", ".xlsx", ".arff", ".h5")
+
+
+@given(tables(), st.sampled_from(FORMATS))
 def test_a_file_of_another_format_is_read_as_the_table_that_was_written(folder, table, ending):
     path = folder / f"c{ending}"
     columns = {"time": table.times.tolist(), **({"id": table.ids} if table.ids else {})}
@@ -184,6 +188,19 @@ def test_a_file_of_another_format_is_read_as_the_table_that_was_written(folder, 
         columns["time"] = [("date", float(day)) for day in days]
         rows = [list(columns), *map(list, zip(*columns.values(), strict=True))]
         workbook(path, data=rows)
+    elif ending == ".arff":
+        columns["time"] = [f"'{time}'" for time in table.times]
+        kinds = {"time": "date 'yyyy-MM-dd HH:mm:ss'", "id": "string"}
+        lines = [f"@attribute '{name}' {kinds.get(name, 'numeric')}" for name in columns]
+        quoted = [f"'{one}'" for one in table.ids or ()]
+        rows = zip(*(columns | {"id": quoted} if quoted else columns).values(), strict=True)
+        lines = ["@relation table", *lines, "@data", *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines))
+    elif ending == ".h5":
+        columns["time"] = [str(time) for time in table.times]
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                file[name] = values
     elif ending in (".json", ".jsonl"):
         columns["time"] = [str(time) for time in table.times]
         records = [
@@ -197,6 +214,48 @@ def test_a_file_of_another_format_is_read_as_the_table_that_was_written(folder, 
     roles = {"id": "id"} if table.ids else {}
     data = read_file(path, window=1, columns=list(table.columns), time="time", **roles)
     assert_read(data, table, times=ending != ".xlsx")
+
+
+ABSENT = ("", "NA", "nan", "?", "-")
+
+
+@given(usual, st.data(), st.sampled_from((".csv", ".parquet", ".json", ".xlsx")))
+def test_missing_cells_are_nan_where_they_were_written(folder, table, data, ending):
+    """Labels and weights keep their rows; cells that are numbers keep their values."""
+    path = folder / f"e{ending}"
+    cells = [(name, row) for name in table.columns for row in range(table.rows)]
+    gone = data.draw(st.sets(st.sampled_from(cells), max_size=table.rows // 2))
+    labels = data.draw(
+        st.lists(st.sampled_from(("ok", "bad")), min_size=table.rows, max_size=table.rows)
+    )
+    weights = [0.5 * (1 + i % 4) for i in range(table.rows)]
+    columns = {"id": table.ids} if table.ids else {}
+    columns |= {
+        name: [None if (name, row) in gone else one for row, one in enumerate(values)]
+        for name, values in table.columns.items()
+    }
+    columns |= {"label": labels, "weight": weights}
+    rows = list(zip(*columns.values(), strict=True))
+    if ending == ".parquet":
+        pa.parquet.write_table(pa.table(columns), path)
+    elif ending == ".json":
+        path.write_text(json.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
+    elif ending == ".xlsx":
+        workbook(path, data=[list(columns), *map(list, rows)])
+    else:
+        absent = data.draw(st.sampled_from(ABSENT))
+        lines = [",".join(columns)]
+        lines += [",".join(absent if one is None else str(one) for one in row) for row in rows]
+        path.write_text("\n".join(lines))
+    roles = {"label": "label", "weight": "weight", **({"id": "id"} if table.ids else {})}
+    found = read_file(path, window=1, columns=list(table.columns), missing="mask", **roles)
+    for number, places in enumerate(table.series.values()):
+        expected = table.values(places)
+        for column, name in enumerate(table.columns):
+            expected[[(name, row) in gone for row in places], column] = np.nan
+        np.testing.assert_array_equal(found.source.series[number], expected)
+        assert found.steps["label"][number].tolist() == [labels[row] for row in places]
+        assert found.steps["weight"][number].tolist() == [weights[row] for row in places]
 
 
 @cheap

@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from tests.lstm.cases import GRU, RESULTS, Case, assert_same, call, labelled, run, tensors
-from unspool.lstm import operators
-from unspool.lstm.compiled import small_batch
+from unspool.lstm.compiled import few, small_batch
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.pooling import STATISTICS
-from unspool.lstm.prepared import TILE_VECTORS
 
 CASE = Case(257, 20, 3, 10, 5, ragged=True)
 PER_SEQUENCE = ("x", "context", "h0", "c0")  # arguments with a row for each sequence
@@ -83,22 +81,18 @@ def test_without_gradients_a_small_batch_has_the_bits_of_a_large_one(case, optio
             among = call("compiled", inputs, lengths, case, **more)
             for first, last in ((0, 1), (1, 2), (2, 5), (5, 13), (200, 224), (256, 257)):
                 rows = slice(first, last)
-                few = {n: one[rows] if n in PER_SEQUENCE else one for n, one in inputs.items()}
+                part = {n: one[rows] if n in PER_SEQUENCE else one for n, one in inputs.items()}
                 with patch.object(small_batch, "forward", wraps=small_batch.forward) as ran:
                     got = call(
                         "compiled",
-                        few,
+                        part,
                         None if lengths is None else lengths[rows],
                         case,
                         **more,
                     )
-                assert ran.called == (last - first <= operators.SMALL_BATCH * lanes(dtype))
+                assert ran.called == (last - first <= few.LANES * BYTES // dtype.itemsize)
                 for name, one, other in zip(RESULTS, among, got, strict=True):
                     np.testing.assert_array_equal(other, one[rows], err_msg=name)
-
-
-def lanes(dtype):
-    return TILE_VECTORS * BYTES // dtype.itemsize
 
 
 @dtypes

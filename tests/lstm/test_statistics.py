@@ -16,7 +16,8 @@ from tests.lstm.cases import SERVED, Case, call, draw, expected, split, tensors
 from tests.lstm.cases import truth as reference_truth
 from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.errors import InputError
-from unspool.lstm import BACKENDS, lstm, prepared
+from unspool.lstm import BACKENDS, few, lstm, prepared
+from unspool.lstm.compiled.small_batch import Arguments
 from unspool.lstm.pooling import STATISTICS
 from unspool.lstm.prepared import PreparedLayer
 from unspool.nn import LSTM, Cell
@@ -234,15 +235,21 @@ def test_statistics_of_nan_states_are_nan(batch):
 @pytest.mark.parametrize("batch", [3, 40], ids=["few", "many"])
 def test_without_gradients_no_state_is_kept(batch):
     inputs, _, lengths = tensors(replace(FEW, B=batch))
-    shapes, new = [], PreparedLayer.allocate
+    shapes, fields, new = [], [], PreparedLayer.allocate
     with (
         torch.no_grad(),
         patch.object(PreparedLayer, "allocate", lambda s, *n: shapes.append(n) or new(s, *n)),
+        patch.object(few, "Arguments", lambda *a, **n: fields.append(a) or Arguments(*a, **n)),
     ):
         call(
             "compiled", inputs, lengths, replace(FEW, B=batch),
             return_sequences=False, statistics=STATISTICS,
         )  # fmt: skip
+    if batch == 3:
+        (one,) = fields
+        assert not Arguments(*one).h
+        assert Arguments(*one).pooled
+        return
     assert (batch, len(STATISTICS), FEW.H) in shapes
     assert (0, batch, FEW.H) in shapes
     assert (FEW.T, batch, FEW.H) not in shapes

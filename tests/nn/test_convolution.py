@@ -145,6 +145,31 @@ def test_an_encoder_applies_convolution_activation_and_pooling(activation):
     assert encoder.latent_dim == 2 * 2 * 3
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_steps_after_the_end_of_a_sequence_are_zeros_whatever_the_batch_has_there(missing):
+    encoder = with_biases(
+        ConvEncoder(2, (9, 1), 3, filters=(4, 3), kernel=(3, 1), pool=(2, 1), missing=missing,
+                    generator=generator())
+    )  # fmt: skip
+    if missing:
+        encoder.fill.copy_(torch.tensor([5.0, -7.0]))
+    x = torch.randn(3, 7, 2, dtype=torch.float64, generator=generator())
+    lengths = torch.tensor([7, 4, 1])
+    if missing:
+        x[1, 2, 0] = torch.nan
+    padded = x.new_zeros(3, 9, 2 * (1 + missing))
+    for i, length in enumerate(lengths):
+        real = x[i, :length]
+        gone = real.isnan()
+        read = torch.where(gone, encoder.fill, real) if missing else real
+        padded[i, :length] = torch.cat([read, gone.double()], 1) if missing else read
+        x[i, length:] = torch.nan if missing else 99.0
+    maps, last = by_hand(encoder, padded.view(3, 9, 1, -1))
+    assert_close("code", encoder.projection(last.flatten(1)), encoder(x, lengths))
+    for layer, expected in enumerate(maps):
+        assert_close(f"map {layer}", expected, encoder.feature_maps(x, lengths, layer))
+
+
 def test_with_a_latent_dim_dense_layers_map_the_feature_map_to_the_code_and_back():
     encoder = ConvEncoder(1, (6, 6), 5, filters=(4,), generator=generator())
     x = torch.randn(2, 36, 1, generator=generator())

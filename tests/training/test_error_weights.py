@@ -9,8 +9,8 @@ from tests.training.one_number import CPU, Number, batches, sgd
 from unspool import Sequences, Windows
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
-from unspool.data.windows import windows_like
 from unspool.estimators.classifying import CrossEntropy
+from unspool.estimators.sample_weight import windows_like
 from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
 from unspool.training.batches import Batch, Batches
 from unspool.training.contrastive import contrastive_sum
@@ -134,12 +134,37 @@ def test_weights_of_steps_multiply_the_errors_of_their_steps_and_of_their_featur
     assert (term.total.item(), term.size) == (pytest.approx(expected), LENGTHS.sum() * F)
 
 
+def test_values_of_reconstructions_and_of_forecasts_have_the_weights_of_their_step_and_feature():
+    lengths, features = np.maximum(LENGTHS, K + 1), np.array([0.5, 2.5, 0.0])
+    drawn = np.random.default_rng(3).uniform(size=(N, T))
+    source = Futures(Sequences(normal(N, T, F), lengths), K)
+    given = ErrorWeights(steps=Futures(Sequences(drawn[..., None], lengths), K), features=features)
+    given = given.normalised(source, np.arange(N))
+    made, batch = model("reconstruction", "forecast"), in_one_batch(source, given)
+    terms = AutoencoderLoss(made, "mae")(batch)
+    outputs = {name: made.run_decoder(name, batch.x, batch.lengths) for name in made.decoders}
+    past = [(i, step) for i, length in enumerate(lengths) for step in range(length - K)]
+    future = [(i, length - K + k) for i, length in enumerate(lengths) for k in range(K)]
+    for name, places in {"reconstruction": past, "forecast": future}.items():
+        mean = np.mean([drawn[place] for place in places])
+        expected = 0.0
+        for i, step in places:
+            k = step if name == "reconstruction" else step - (lengths[i] - K)
+            difference = outputs[name][i, k].detach().numpy() - source.source.values[i, step]
+            expected += drawn[i, step] / mean * (np.abs(difference) * features).sum()
+        term = terms[f"{name}_loss"]
+        assert term.total.item() == pytest.approx(expected, rel=1e-5)
+        assert term.size == len(places) * F
+
+
+@pytest.mark.parametrize("features", [None, np.array([0.5, 2.5, 0.0])])
 @pytest.mark.parametrize("horizon", [1, 2])
-def test_weights_of_steps_are_those_of_the_steps_that_follow_each_step(horizon):
+def test_weights_of_steps_are_those_of_the_steps_that_follow_each_step(horizon, features):
     drawn = np.random.default_rng(3).uniform(size=(N, T))
     lengths = np.maximum(LENGTHS, horizon + 1)
     source = Futures(Sequences(normal(N, T, F), lengths), horizon)
-    of = ErrorWeights(steps=Futures(Sequences(drawn[..., None], lengths), horizon))
+    steps = Futures(Sequences(drawn[..., None], lengths), horizon)
+    of = ErrorWeights(steps=steps, features=features)
     of = of.normalised_by_step(source, np.arange(N))
     made = Autoencoder(
         LSTMEncoder(F, L, generator=generator()),
@@ -155,7 +180,8 @@ def test_weights_of_steps_are_those_of_the_steps_that_follow_each_step(horizon):
         for step in range(length - horizon):
             for k in range(horizon):
                 place = step + 1 + k
-                error = (output[i, step, k] - values[place]).square().sum().item()
+                squares = (output[i, step, k] - values[place]).square().detach().numpy()
+                error = (squares * (1 if features is None else features)).sum()
                 total += drawn[i, place] * error
                 weight += drawn[i, place]
                 count += 1

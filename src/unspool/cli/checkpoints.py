@@ -1,11 +1,11 @@
-"""Options of the checkpoint of a fit, and messages of where it continues."""
+"""Options of the log and the checkpoint of a training, and messages of where it continues."""
 
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,16 @@ from unspool.cli.options import say
 
 LOGGER = "unspool.training.checkpoint"
 
+LogJson = Annotated[
+    str | None,
+    typer.Option(
+        "--log-json",
+        metavar="FILE",
+        help="Append a line with a JSON object to this file at the start and the end of "
+        "training and after each epoch: losses, learning rate, throughput, gradient norm. - "
+        "writes them to stdout.",
+    ),
+]
 CheckpointFile = Annotated[
     Path | None,
     typer.Option(
@@ -33,15 +43,26 @@ CheckpointEvery = Annotated[
 ]
 
 
-def checkpoint_arguments(file: Path | None, every: str | None) -> dict[str, object]:
+def training_arguments(
+    log_json: str | None, file: Path | None, every: str | None
+) -> dict[str, Any]:
     """Return the arguments of `fit` for the options."""
+    given = _checkpoint_arguments(file, every)
+    if log_json is not None:
+        from unspool.callbacks import JSONLogger
+
+        given["callbacks"] = [JSONLogger(log_json)]
+    return given
+
+
+def _checkpoint_arguments(file: Path | None, every: str | None) -> dict[str, Any]:
     if file is None:
         if every is not None:
             raise typer.BadParameter(
                 "it needs --checkpoint; leave it out", param_hint="--checkpoint-every"
             )
         return {}
-    given: dict[str, object] = {"checkpoint": file}
+    given: dict[str, Any] = {"checkpoint": file}
     if every is not None:
         given["checkpoint_every"] = int(every) if every.isdecimal() else every
     return given

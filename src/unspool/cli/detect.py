@@ -9,6 +9,7 @@ import typer
 
 from unspool._types import Missing as MissingName
 from unspool.cli import options
+from unspool.cli.checkpoints import CheckpointEvery, CheckpointFile, LogJson
 from unspool.cli.data_options import Columns, reads_data
 from unspool.cli.detector_options import DetectorOptions
 from unspool.cli.interrupted import fit_detector
@@ -97,6 +98,9 @@ def detect(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with code 3 if there are events.")
     ] = False,
+    log_json: LogJson = None,
+    checkpoint: CheckpointFile = None,
+    checkpoint_every: CheckpointEvery = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     device: Device = "auto",
@@ -124,18 +128,22 @@ def detect(
 
     --follow reads CSV lines, with or without a header, and prints one line for each at once: time
     (or step), score (trailing), threshold, alarm (0 or 1). It uses a detector from --model, or
-    trains one on --normal, and runs on the CPU. For a line that cannot be read, the score is empty
+    trains one on --normal, and runs on the CPU. Options for reading that are not given are those of
+    training; with --id, each id is a series. For a line that cannot be read, the score is empty
     and the reason is printed to stderr; empty lines are skipped. It ends at Ctrl-C and at the end
     of stdin; at the end of a file it waits for more lines.
 
-    Ctrl-C and SIGTERM end the command. With --save, a training ends after the current step, and the
-    detector is written with the best weights so far; a second signal ends the command at once.
+    With --checkpoint the same command continues a training wherever it was ended. Ctrl-C and
+    SIGTERM end the command. With --save, a training ends after the current step, and the detector
+    is written with the best weights so far; a second signal ends the command at once.
 
     Exit codes: 0 on success, with or without events; 1 for input that cannot be used; 2 for wrong
     usage; with --exit-code, 3 if there are events; 130 or 143 after Ctrl-C or SIGTERM.
     """
     from unspool._files import check_not_overwriting
+    from unspool.cli.checkpoints import training_arguments
     from unspool.cli.detect_outputs import Outputs, summary
+    from unspool.errors import InputError
 
     shown = verbosity(quiet=quiet, verbose=verbose)
     if str(output) == "-":
@@ -145,6 +153,17 @@ def detect(
     outputs.check(inputs)
     check_not_overwriting({"--state": state}, inputs)
     _check_call(detecting, normal, normal_until, compare=compare)
+    training = training_arguments(log_json, checkpoint, checkpoint_every)
+    check_not_overwriting({"--checkpoint": checkpoint}, inputs)
+    if checkpoint is not None and save is not None and save.resolve() == checkpoint.resolve():
+        raise InputError(
+            f"{save}: --save and --checkpoint name the same file; choose another for one of them."
+        )
+    if training and model is not None:
+        raise typer.BadParameter(
+            "it needs a model that this command trains; leave it or --model out",
+            param_hint="--checkpoint" if checkpoint is not None else "--log-json",
+        )
     if follow:
         from unspool.cli.follow import follow_lines, open_followed, refuse_other_options
 
@@ -153,7 +172,7 @@ def detect(
         refuse_other_options(given, columns)
         with open_followed(data, state) as followed:
             contents = _detector_to_follow(
-                model, normal, detecting, columns, device, save, verbose=shown
+                model, normal, detecting, columns, device, save, training, verbose=shown
             )
             if save is not None:
                 from unspool import model_file
@@ -171,7 +190,6 @@ def detect(
         make_detector,
     )
     from unspool.cli.reading import merged_reading, reading_of
-    from unspool.errors import InputError
 
     saved, trained = (None, None) if model is None else load_detector_or_model(model, device)
     if saved is not None:
@@ -180,6 +198,8 @@ def detect(
     missing = _missing(columns, trained if saved is None else saved)
     reading = reading_of(trained if saved is None else saved)
     gap = detecting.gap_of_file
+    if saved is not None and saved.max_gap_ is not None:
+        gap = None  # the detector cuts series itself
     given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
     if saved is None or compare:
         ways = normal, normal_until, columns, missing, reading, gap
@@ -206,7 +226,8 @@ def detect(
             detector = make_detector(
                 detecting, trained, normal_data, missing=missing, device=device, verbose=shown
             )
-            fit_detector(detector, normal_data.X, merged_reading(reading, columns.kept()), save)
+            kept = merged_reading(reading, columns.kept() | detecting.kept())
+            fit_detector(detector, normal_data.X, kept, save, training)
         kind = None if detecting.kind is None else detecting.kind.value
         found = detector.detect(scored.X, kind)  # type: ignore[arg-type]  # a word of `Kind`
     seconds = perf_counter() - start
@@ -286,11 +307,10 @@ def _normal_and_scored(
         at = n_before(data, normal_until)
     else:
         at = [length // DEFAULT_NORMAL for length in data.lengths]
-        what = "first fifth" if len(at) == 1 else "first fifth of each series"
+        of_each = "" if len(at) == 1 else " of each series"
         options.say(
-            f"{data.name}: the {what} is taken as normal and the rest is scored; use "
-            "--normal-until "
-            "or --normal to change that"
+            f"{data.name}: the first fifth{of_each} is taken as normal and the rest is scored; use "
+            "--normal-until or --normal to change that"
         )
     first, rest = data.split(at)
     remedy = "--normal or --normal-until" if normal_until is None else "another --normal-until"
@@ -327,6 +347,7 @@ def _detector_to_follow(
     columns: Columns,
     device: str,
     save: Path | None,
+    training: dict[str, Any],
     *,
     verbose: int,
 ) -> "Contents":
@@ -367,5 +388,6 @@ def _detector_to_follow(
         detector = make_detector(
             given, trained, normal_data, missing=missing, device=device, verbose=verbose
         )
-        fit_detector(detector, normal_data.X, merged_reading(reading, columns.kept()), save)
+        kept = merged_reading(reading, columns.kept() | detecting.kept())
+        fit_detector(detector, normal_data.X, kept, save, training)
     return detector.contents()

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import Missing
+from unspool._types import Missing, MissingPolicy
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.data_options import Columns
 from unspool.cli.options import say
-from unspool.cli.reading import print_notes, read_as_trained
+from unspool.cli.reading import print_notes, read_as_trained, read_without_lost_key
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -23,7 +23,7 @@ from unspool.errors import InputError
 from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
 from unspool.io.files import read_file
-from unspool.io.loading import has_column_names
+from unspool.io.loading import has_column_names, holds_pictures, holds_sequences
 from unspool.io.several import is_several
 from unspool.io.time_columns import TimeFormat
 from unspool.io.time_output import OutputTimes, order_of
@@ -227,9 +227,24 @@ def read_detection_data(
     max_gap : "auto" or None, default "auto"
         Whether series are cut at gaps in time that the file shows.
     """
-    policy = columns.policy(missing)
     path = data_path(path)
-    reading = columns.unless_given(dict(reading or {}))
+    if columns.images or holds_pictures(path):
+        raise InputError(
+            f"{path.name}: `unspool detect` scores series and sequences, and images have no steps; "
+            "use `unspool score`, which writes the error of each image."
+        )
+    of_file = partial(_read, path, columns, features, columns.policy(missing), max_gap)
+    return read_without_lost_key(path, columns.unless_given(dict(reading or {})), of_file)
+
+
+def _read(
+    path: Path,
+    columns: Columns,
+    features: Sequence[str] | None,
+    policy: MissingPolicy,
+    max_gap: str | None,
+    reading: dict[str, Any],
+) -> DetectionData:
     rows = bool(reading.get("rows")) if columns.rows is None else columns.rows
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
@@ -243,13 +258,17 @@ def read_detection_data(
             path,
             window=window,
             columns=named,
-            max_gap="auto" if window is None else max_gap,
             missing=policy,
         )
-        return read_as_trained(path, of_columns, columns.keywords(), named, reading)[0]
+        given, before = columns.keywords() | {"max_gap": max_gap}, reading
+        if window is None:  # nothing is cut
+            given["max_gap"] = "auto"
+            before = {name: value for name, value in reading.items() if name != "max_gap"}
+        return read_as_trained(path, of_columns, given, named, before)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
-    long = (has_names or is_array or is_several(path)) and not rows
+    several = is_several(path) and not holds_sequences(path)
+    long = (has_names or is_array or several) and not rows
     try:
         loaded = read(1 if long else None)
         found_rows = loaded.rows_are_sequences and not loaded.times_in_header

@@ -129,6 +129,11 @@ class DetectorOptions:
         """The `max_gap` of the file: None if --max-gap tells the detector."""
         return "auto" if self.max_gap is None else None
 
+    def kept(self) -> dict[str, Any]:
+        """Return the arguments of `read_file` that a detector keeps."""
+        free = self.max_gap is not None and gap_limit(self.max_gap) is None
+        return {"max_gap": None} if free else {}
+
     def given(self) -> list[str]:
         """Return the flags that were given."""
         from unspool.cli.flags import flag
@@ -187,6 +192,7 @@ def flag_messages(*, per_day: bool) -> AbstractContextManager[None]:
     from unspool.estimators.lstm_autoencoder import LSTMAutoencoder
 
     flags = {one.name for one in fields(DetectorOptions)} | {"random_state", "device", "model"}
+    flags |= {"checkpoint", "checkpoint_every"}
     settings = {*SETTINGS, *LSTMAutoencoder().get_params(deep=False)} - flags
     return messages_with_flags(flags, settings, per_day=per_day)
 

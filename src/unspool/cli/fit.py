@@ -10,7 +10,7 @@ import typer
 
 from unspool._registry import MODELS
 from unspool.cli import options
-from unspool.cli.checkpoints import CheckpointEvery, CheckpointFile
+from unspool.cli.checkpoints import CheckpointEvery, CheckpointFile, LogJson
 from unspool.cli.data_options import Reading, reads_data
 from unspool.cli.option_values import split_names
 from unspool.cli.options import SEED_HELP, Data, Quiet, Verbose, verbosity
@@ -129,15 +129,7 @@ def fit(
             "encoder, encoder.lstm_1, …",
         ),
     ] = None,
-    log_json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Append a line with a JSON object to this file at the start and the end of "
-            "training and after each epoch: losses, learning rate, throughput, gradient norm. - "
-            "writes them to stdout.",
-        ),
-    ] = None,
+    log_json: LogJson = None,
     checkpoint: CheckpointFile = None,
     checkpoint_every: CheckpointEvery = None,
     quiet: Quiet = False,
@@ -165,7 +157,7 @@ def fit(
 
     from unspool._files import check_not_overwriting, check_output_path
     from unspool._terminal import printable_line
-    from unspool.cli.checkpoints import checkpoint_arguments, said_where_it_continues
+    from unspool.cli.checkpoints import said_where_it_continues, training_arguments
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.cli.reading import merged_reading, reading_of
     from unspool.data.windows import Windows
@@ -203,7 +195,7 @@ def fit(
     parameters |= parse_settings(settings or [], accepted)
     trained.set_params(**parameters)
     check_output_path(output)
-    also: dict[str, Any] = checkpoint_arguments(checkpoint, checkpoint_every)
+    also = training_arguments(log_json, checkpoint, checkpoint_every)
     check_not_overwriting(
         {"--checkpoint": checkpoint},
         {"DATA": data, "--validation": validation, "--initial": initial},
@@ -212,10 +204,6 @@ def fit(
         raise InputError(
             f"{output}: -o and --checkpoint name the same file; choose another for one of them."
         )
-    if log_json is not None:
-        from unspool.callbacks import JSONLogger
-
-        also["callbacks"] = [JSONLogger(log_json)]
     more = int(parameters.get("horizon") or (start.horizon_ if start is not None else 0))
     reads: Any = {"more": more, "weight": sample_weight, "missing": trained.missing}
     reads["maybe_images"] = type(trained).__name__ == "ConvAutoencoder" and start is None

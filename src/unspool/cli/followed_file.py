@@ -63,6 +63,10 @@ class FollowedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; stdin stays open."""
         if str(self.path) != STDIN:
             self._file.close()
 
@@ -87,10 +91,15 @@ class FollowedFile:
         self.position += len(line)
         self.beginning += line[: BEGINNING - len(self.beginning)]
 
-    def first_line(self) -> bytes:
-        """Return the first line that is not empty."""
+    def start(self) -> bytes:
+        """Return the first bytes of a regular file."""
         with self.path.open("rb") as file:
-            return next((line for line in file if line.strip()), b"")
+            return file.read(BEGINNING)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of a regular file from its beginning."""
+        with self.path.open("rb") as file:
+            yield from file
 
     def resume(self, position: int, digest: bytes) -> None:
         """Continue at the position of an earlier run, if this is the file that it read.

@@ -78,7 +78,10 @@ def forecast(
     loaded = reading.read(data, trained, more=horizon if from_data else 0)
     source, index = loaded.source, loaded.index
     if from_data and not isinstance(source, Windows):
-        raise InputError("`--every` needs windows of long series; give --window, or --future.")
+        raise InputError(
+            "With --every, the features that are known ahead are read from the steps after each "
+            "window, but DATA holds sequences; give --window, or --future."
+        )
     if future is not None and not known:
         raise InputError("The model was trained without --known features; leave --future out.")
     if future is not None and every and isinstance(source, Windows):

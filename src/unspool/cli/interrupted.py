@@ -1,6 +1,6 @@
 """How commands that train end at Ctrl-C and SIGTERM."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,11 @@ def reports_interruption(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def fit_detector(
-    detector: "AnomalyDetector", X: Any, reading: dict[str, Any] | None, save: Path | None
+    detector: "AnomalyDetector",
+    X: Any,
+    reading: dict[str, Any] | None,
+    save: Path | None,
+    training: Mapping[str, Any],
 ) -> None:
     """Fit a detector. An interruption writes it to `save`, if that is given, and ends the command.
 
@@ -41,11 +45,15 @@ def fit_detector(
         How the data were read, which the file contains.
     save : Path or None
         The file of --save.
+    training : mapping
+        Other arguments of `fit`.
     """
+    from unspool.cli.checkpoints import said_where_it_continues
     from unspool.training.interruption import exit_code, interruptible, not_interruptible
 
     with not_interruptible() if save is None else interruptible() as interruption:
-        detector.fit(X)
+        with said_where_it_continues(training.get("checkpoint")):
+            detector.fit(X, **training)
         detector.model_._reading = reading
         if interruption.requested is not None and save is not None:
             detector.save(save)

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from unspool.errors import InputError
 
 if TYPE_CHECKING:
     from unspool.model_file import Contents
-    from unspool.runtime.detector_stream import DetectorStream
 
 PREFIX = "stream."
 
@@ -22,7 +22,7 @@ PREFIX = "stream."
 def write_state(
     path: Path,
     contents: "Contents",
-    stream: "DetectorStream",
+    state: Mapping[str, npt.NDArray[Any]],
     followed: FollowedFile,
     rows: int,
     line: int,
@@ -35,8 +35,8 @@ def write_state(
         Path of the state file.
     contents : Contents
         Contents of the detector's file.
-    stream : DetectorStream
-        The stream that scored the lines.
+    state : mapping of str to array
+        The state of what scored the lines.
     followed : FollowedFile
         The file that was followed.
     rows : int
@@ -44,7 +44,7 @@ def write_state(
     line : int
         Number of the last line in the followed file.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {PREFIX + k: v for k, v in stream.state().items()}
+    arrays: dict[str, npt.NDArray[Any]] = {PREFIX + k: v for k, v in state.items()}
     arrays["detector"] = _digest_of(contents)
     arrays["rows"], arrays["line"] = np.array(rows), np.array(line)
     if followed.grows:
@@ -55,7 +55,10 @@ def write_state(
 
 
 def read_state(
-    path: Path, contents: "Contents", stream: "DetectorStream", followed: FollowedFile
+    path: Path,
+    contents: "Contents",
+    restore: Callable[[dict[str, npt.NDArray[Any]]], None],
+    followed: FollowedFile,
 ) -> tuple[int, int]:
     """Restore the state of an earlier run, if its file exists.
 
@@ -91,7 +94,9 @@ def read_state(
             "another --state."
         )
     try:
-        stream.restore(state)
+        restore(state)
+    except KeyError as error:
+        raise InputError(f"{path}: the state lacks {error}; remove it, and start again.") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if followed.grows and beginning is not None:

@@ -15,12 +15,18 @@ def warmup() -> None:
     from unspool.lstm.backends import compiled
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
     from unspool.nn.fused import loss_sum
+    from unspool.training.gradients import Gradients
+    from unspool.training.optimizers import make_optimizer
 
     choose(Call(), "compiled")
     start = perf_counter()
     folder = compiled.warmup()
     model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
     loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    Gradients([weight]).clip(0.5)
+    make_optimizer("adam", [weight]).step()
     with torch.inference_mode():
         model(torch.zeros(1, 1, 1))
         LSTMEncoder(1, 1, kernels=Kernels.of(1, 1, 1))(torch.zeros(1, 1, 1))

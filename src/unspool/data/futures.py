@@ -91,6 +91,11 @@ class Futures:
         """Edges of runs of sequences that are read together; None if they are in memory."""
         return self.source.blocks
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether sequences that are not in memory may be read in another thread."""
+        return self.source.reads_ahead
+
     def load(self, start: int, stop: int) -> "Futures":
         """Read the sequences from number `start` to `stop` into memory, with their futures."""
         future = None if self.future is None else self.future[start:stop]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from unspool import _checks
 from unspool._types import Missing, names
+from unspool.data.ahead import read_ahead
 from unspool.data.finite import CHUNK_VALUES as CHUNK_VALUES
 from unspool.data.finite import FILL_HINT as FILL_HINT
 from unspool.data.finite import MASK_HINT as MASK_HINT
@@ -168,6 +169,11 @@ class Sequences:
             return None
         return self.values.edges if isinstance(self.values, Stored) else None
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether values that are not in memory may be read in another thread."""
+        return self.blocks is not None and self.values.any_thread
+
     def load(self, start: int, stop: int) -> "Sequences":
         """Read sequences into memory.
 
@@ -183,11 +189,11 @@ class Sequences:
         """
         numbers = np.arange(start, stop)
         if isinstance(self.values, Runs):
-            return self._with(self.values.loaded(start, stop), self.lengths[numbers])
-        values = self.values[start:stop]
+            return self._with(self.values.loaded(start, stop), self.lengths[start:stop])
+        values, lengths = self.values[start:stop], self.lengths[start:stop]
         if isinstance(self.values, Stored):
-            values = self._read(values, numbers, self.lengths[numbers])
-        return self._with(values, self.lengths[numbers])
+            values = self._read(values, numbers, lengths)
+        return self._with(values, lengths)
 
     def _with(self, values: Values, lengths: IntArray) -> "Sequences":
         """Return sequences with other values, which need no checks."""
@@ -299,17 +305,14 @@ class Sequences:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape (N, T, F) of `values`; T includes padding."""
-        n, steps, features = self.values.shape
-        return n, steps, features
+        return tuple(self.values.shape)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __repr__(self) -> str:
         shortest, longest = self.min_length, self.max_length
-        steps = counted(longest, "step")
-        if shortest != longest:
-            steps = f"{shortest} to {steps}"
+        steps = (f"{shortest} to " if shortest < longest else "") + counted(longest, "step")
         features = counted(self.n_features, "feature")
         return f"Sequences({counted(len(self), 'sequence')} of {steps}, {features})"
 
@@ -319,7 +322,9 @@ class Sequences:
         if isinstance(self.values, Stored):
             if isinstance(key, (int, np.integer)):
                 if not -len(self) <= key < len(self):
-                    raise IndexError(f"Expected an index below {len(self)}, got {key}.")
+                    raise IndexError(
+                        f"Expected an index from {-len(self)} to {len(self) - 1}, got {key}."
+                    )
                 values, lengths = self.take(np.array([key % len(self)]))
                 return values[0, : lengths[0]]
             return self._with(self.values.part(key), self.lengths[key])
@@ -375,18 +380,19 @@ class Sequences:
         array of shape (steps, F)
             Steps of one or more sequences.
         """
-        for start, stop in self._runs():
-            lengths = self.lengths[start:stop]
-            if isinstance(self.values, Stored):
-                values, _ = self.take(np.arange(start, stop))
-            else:
-                values = self.values[start:stop]
-            values = values[np.arange(values.shape[1]) < lengths[:, None]]
-            if not isinstance(self.values, Stored):
-                check_still_finite(values, self)
-            yield values
+        yield from read_ahead(self._steps, self._runs(), ahead=self.reads_ahead)
         if self._has_missing is None:  # all steps have been read, and none is missing
             self._has_missing = False
+
+    def _steps(self, run: tuple[int, int]) -> FloatArray:
+        """Return the real steps of neighbouring sequences, (steps, F)."""
+        stored = isinstance(self.values, Stored)
+        rows = slice(*run)
+        values = self.take(np.arange(*run))[0] if stored else self.values[rows]
+        values = values[np.arange(values.shape[1]) < self.lengths[rows, None]]
+        if not stored:
+            check_still_finite(values, self)
+        return values
 
     def _runs(self) -> list[tuple[int, int]]:
         """Return first and end of runs of sequences that are processed at once."""

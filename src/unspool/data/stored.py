@@ -67,6 +67,11 @@ class Stored(ABC):
                 out[some] = self.read(first, int(rows[some[-1]]) + 1)[rows[some] - first]
         return out
 
+    @property
+    def any_thread(self) -> bool:
+        """Whether rows may be read in another thread than the one that made the array."""
+        return True
+
     def numbers_of(self, rows: IntArray) -> IntArray:
         """Return the numbers of rows in what the user gave, for messages."""
         return rows
@@ -257,6 +262,11 @@ class Changed(Stored):
         """Return a copy of rows."""
         return self.change(self.base.gather(rows))
 
+    @property
+    def any_thread(self) -> bool:
+        """Whether another thread may read rows."""
+        return self.base.any_thread
+
     def numbers_of(self, rows: IntArray) -> IntArray:
         """Return the numbers of rows in what the user gave."""
         return self.base.numbers_of(rows)
@@ -284,6 +294,11 @@ class Selected(Stored):
     def gather(self, rows: IntArray) -> Array:
         """Return a copy of rows."""
         return self.base.gather(self._of_base(rows))
+
+    @property
+    def any_thread(self) -> bool:
+        """Whether another thread may read rows."""
+        return self.base.any_thread
 
     def numbers_of(self, rows: IntArray) -> IntArray:
         """Return the numbers of rows in what the user gave."""

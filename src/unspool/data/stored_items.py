@@ -88,6 +88,11 @@ class Items(Stored):
         padded[:, : values.shape[1]] = values[:, : self.shape[1]]
         return padded
 
+    @property
+    def any_thread(self) -> bool:
+        """Return False: an object may refuse other threads, as a connection of SQLite does."""
+        return False
+
     def _given(self, rows: IntArray) -> tuple[Array, IntArray | None]:
         """Return sequences as the object returns them, (B, …), and their lengths or None."""
         name = f"what {type(self.source).__name__} returns"

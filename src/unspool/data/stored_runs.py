@@ -59,6 +59,11 @@ class Runs(Stored):
         return out
 
     @property
+    def any_thread(self) -> bool:
+        """Whether another thread may read rows."""
+        return all(one.any_thread for one in self.series if isinstance(one, Stored))
+
+    @property
     def in_memory(self) -> bool:
         """Whether all series are in memory, without padding."""
         return all(isinstance(one, np.ndarray) for one in self.series)

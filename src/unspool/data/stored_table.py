@@ -16,6 +16,7 @@ from unspool.errors import InputError
 
 KEPT_BYTES = 1 << 26  # bytes of pieces that are kept, in addition to the last one
 COLUMNS_BYTES = 1 << 25  # bytes of columns that are converted at once
+ROWS_AT_ONCE = 2048  # rows of all columns that are copied together, which fit in a cache
 MAX_PIECE_BYTES = 1 << 30  # larger pieces are refused: each is in memory as a whole
 
 
@@ -128,8 +129,7 @@ class StoredTable(Stored):
                     f"The data set has changed: a piece of {len(found):,} rows has "
                     f"{table.num_rows:,} now; open it again."
                 )
-            for i, name in enumerate(names, begin):
-                found[:, i] = numbers_of(table[name], self.dtype)
+            fill(found[:, begin : begin + len(names)], table)
         self._kept[number] = found
         return found
 
@@ -184,10 +184,25 @@ def table_of(piece: Any, schema: Any, columns: Sequence[str]) -> Any:
         raise InputError(f"The data set cannot be read: {error}.") from None
 
 
-def numbers_of(column: Any, dtype: np.dtype[Any]) -> FloatArray:
-    """Return the numbers of an Arrow column, NaN where it is empty."""
+def fill(rows: FloatArray, table: Any) -> None:
+    """Copy the columns of a table into rows (N, F); empty cells are NaN.
+
+    Writing one column after another would load each cache line of `rows` F times.
+    """
+    start = 0
+    for batch in table.to_batches():
+        columns = [_numbers_of(column, rows.dtype) for column in batch.columns]
+        for first in range(0, batch.num_rows, ROWS_AT_ONCE):
+            some = rows[start + first : start + min(first + ROWS_AT_ONCE, batch.num_rows)]
+            for i, column in enumerate(columns):
+                some[:, i] = column[first : first + len(some)]
+        start += batch.num_rows
+
+
+def _numbers_of(column: Any, dtype: np.dtype[Any]) -> FloatArray:
+    """Return an Arrow array as NumPy, without a copy if dtypes are equal and no cell is empty."""
     import pyarrow as pa
 
     kind = pa.float32() if dtype == np.float32 else pa.float64()
-    numbers: FloatArray = column.cast(kind, safe=False).to_numpy()
+    numbers: FloatArray = column.cast(kind, safe=False).to_numpy(zero_copy_only=False)
     return numbers

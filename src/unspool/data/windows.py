@@ -10,6 +10,7 @@ from unspool import _checks
 from unspool._durations import Duration, gap_complaint, size_complaint
 from unspool._types import Missing, Short, names
 from unspool.data import steps_in_time
+from unspool.data.ahead import read_ahead
 from unspool.data.finite import CHUNK_VALUES, check_steps, check_still_finite, sum_is_finite
 from unspool.data.sequences import (
     FloatArray,
@@ -238,6 +239,13 @@ class Windows(WindowPlaces):
             last = block[-1]
         return np.append(np.concatenate(cuts), len(self))
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether series that are not in memory may be read in another thread."""
+        return self._stored and all(
+            one.any_thread for one in self.series if isinstance(one, Stored)
+        )
+
     def load(self, start: int, stop: int) -> "Windows":
         """Read the steps of neighbouring windows into memory.
 
@@ -376,17 +384,26 @@ class Windows(WindowPlaces):
             Consecutive steps of one series.
         """
         size = max(1, CHUNK_VALUES // self.n_features)
-        for number, (one, first, end) in enumerate(zip(self.series, *self._reach(), strict=True)):
-            for start in range(first, end, size):
-                chunk = one[start : min(start + size, end)]
-                if not isinstance(one, Stored):
-                    check_still_finite(chunk, self)
-                elif not sum_is_finite(chunk):
-                    check_steps(chunk, number, start, self.feature_names, self.missing)
-                    self._has_missing = True
-                yield chunk
+        runs = (
+            (number, start, min(start + size, end))
+            for number, (first, end) in enumerate(zip(*self._reach(), strict=True))
+            for start in range(first, end, size)
+        )
+        yield from read_ahead(self._steps, runs, ahead=self.reads_ahead)
         if self._has_missing is None:  # all steps have been read, and none is missing
             self._has_missing = False
+
+    def _steps(self, run: tuple[int, int, int]) -> npt.NDArray[Any]:
+        """Return consecutive steps of a series (steps, F), given its number, and start and stop."""
+        number, start, stop = run
+        one = self.series[number]
+        steps: npt.NDArray[Any] = one[start:stop]
+        if not isinstance(one, Stored):
+            check_still_finite(steps, self)
+        elif not sum_is_finite(steps):
+            check_steps(steps, number, start, self.feature_names, self.missing)
+            self._has_missing = True
+        return steps
 
     def mean_sequence(self) -> FloatArray:
         """Compute the mean window.
@@ -478,17 +495,3 @@ class Windows(WindowPlaces):
         complete.missing = "raise"
         for _ in complete.chunks():
             pass
-
-
-def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:
-    """Return the same windows over other series of the same lengths.
-
-    Parameters
-    ----------
-    windows : Windows
-    series : sequence of arrays of shape (T_i,)
-        A number for each step of each series of `windows`.
-    """
-    other: Windows = windows[:]
-    other.series, other.feature_names = [one[:, None] for one in series], None
-    return other

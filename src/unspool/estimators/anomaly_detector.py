@@ -1,6 +1,7 @@
 """`AnomalyDetector`: scores, thresholds and events, with an unspool model or a baseline."""
 
 import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,7 @@ from unspool.estimators.detector_training import (
 )
 from unspool.estimators.saving import unfrozen
 from unspool.estimators.stopping import fitting
+from unspool.estimators.user_callbacks import read_callbacks
 from unspool.training.checkpoint import Checkpoint
 
 # What the warning of an interruption says in the end.
@@ -284,6 +286,7 @@ class AnomalyDetector(Detects):
         y: Any = None,
         *,
         calibration: Any = None,
+        callbacks: Sequence[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | Duration = "1min",
     ) -> Self:
@@ -302,6 +305,11 @@ class AnomalyDetector(Detects):
             There is no `validation_data`: the model is validated on a part of its training windows,
             see its `validation_split`, and never on calibration data, whose errors must be those
             of data that had no influence on the weights.
+        callbacks : sequence of callable or object, optional
+            Functions and objects that are called while `model` is trained, as in
+            `LSTMAutoencoder.fit`. Their argument `model` is the model of the detector, which
+            encodes and can be saved; scores exist only when `fit` has ended. A baseline, or a model
+            that is fitted already, is not trained and has no callbacks.
         checkpoint : str or path, optional
             File to which the state of the training of `model` is written, and from which it
             continues if it exists, as in `LSTMAutoencoder.fit`. Parameters of the detector that
@@ -339,29 +347,36 @@ class AnomalyDetector(Detects):
         CheckpointWarning
             If a checkpoint cannot be written, or was written by other versions of packages.
         """
-        _checks.raise_all(*self._complaints(), self._checkpoint_complaint(checkpoint))
+        _checks.raise_all(
+            *self._complaints(),
+            self._training_complaint("callbacks", callbacks),
+            self._training_complaint("checkpoint", checkpoint),
+        )
+        called = read_callbacks(callbacks)
         opened = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
         with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
-            self._fit(X, calibration, opened)
+            self._fit(X, calibration, opened, called)
         if opened is not None and not self.interrupted_:
             opened.finish()
         return self
 
-    def _checkpoint_complaint(self, checkpoint: Any) -> _checks.Complaint:
-        """Complain about a checkpoint of a model that is not trained in steps."""
+    def _training_complaint(self, name: str, given: Any) -> _checks.Complaint:
+        """Complain about an argument for the training of a model that is not trained in steps."""
         inner = unfrozen(self.model)
-        if (
-            checkpoint is None
-            or inner is None
-            or (isinstance(inner, Model) and inner is self.model)
-        ):
+        if given is None or inner is None or (isinstance(inner, Model) and inner is self.model):
             return None
         return (
-            "`checkpoint` needs a model that `fit` trains step by step, but `model` is "
-            f"{_checks.shown(self.model)}; leave `checkpoint` out."
+            f"`{name}` needs a model that `fit` trains step by step, but `model` is "
+            f"{_checks.shown(self.model)}; leave `{name}` out."
         )
 
-    def _fit(self, X: Any, calibration: Any, checkpoint: Checkpoint | None = None) -> None:
+    def _fit(
+        self,
+        X: Any,
+        calibration: Any,
+        checkpoint: Checkpoint | None = None,
+        callbacks: tuple[Any, ...] = (),
+    ) -> None:
         """Train on one part of the data, learn scales and thresholds from the other."""
         self.__dict__.pop("scales_", None)  # the detector counts as fitted once all is learned
         self._parameters = detector_file.parameters_of(self)
@@ -402,7 +417,7 @@ class AnomalyDetector(Detects):
             trained = Trained(inner, None, codes_of(inner, training, windows))
         else:
             windows = detector_windows(training, self.window, self.dilation, self.max_gap)
-            trained = train(self, training, windows, checkpoint)
+            trained = train(self, training, windows, checkpoint, callbacks)
         self.window_, self.dilation_ = windows.size, windows.dilation
         self.max_gap_ = windows.max_gap
         self.model_, self._scaler, self.codes_ = trained.model, trained.scaler, trained.codes

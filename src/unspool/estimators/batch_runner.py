@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from unspool._padding import without_padding
+from unspool.data.ahead import read_ahead
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, is_stored
 from unspool.data.scaling import Scaler
@@ -24,7 +25,8 @@ from unspool.training.orders import sample
 # Limits of a batch without gradients: they bound the memory, and hardly affect the speed.
 INFERENCE_STEPS = 1 << 16
 INFERENCE_VALUES = 1 << 22
-PIECE_BATCHES = 8  # full batches of a piece: neighbours that are sorted by length together
+PIECE_BATCHES = 4  # full batches of a piece; one piece is used while the next one is read
+SORTED_BATCHES = 8  # full batches of a piece of neighbours that are sorted by length together
 FIRST_COUNT = 1024  # sequences whose lengths are read first to find the end of a piece
 PADDED = 4  # largest ratio of the steps of a piece with padding to the limit without padding
 INITIAL_SAMPLE = 2048  # number of training sequences from which initial weights are computed
@@ -80,11 +82,14 @@ class BatchRunner:
         Sequences are read in runs of neighbours (`pieces`). Within each, sequences of similar
         length share a batch of at most `size` sequences.
         """
-        stored = is_stored(source)
-        for start, stop in self.pieces(source, size):
-            # Sequences that are in a file are read once, and numbered from the first of the run.
-            part, first = (source.load(start, stop), start) if stored else (source, 0)
-            order = np.arange(start, stop) - first
+        # Sequences that are in a file are read once, and numbered from the first of their run.
+        runs = self.pieces(source, size)
+        parts: Iterable[tuple[int, Source | Futures, IntArray]]
+        if is_stored(source):
+            parts = ((a, part, np.arange(len(part))) for a, part in read_pieces(source, runs))
+        else:
+            parts = ((0, source, np.arange(a, b)) for a, b in runs)
+        for first, part, order in parts:
             longest = source.max_length
             if source.min_length < longest:
                 lengths = part.lengths_of(order)
@@ -111,7 +116,7 @@ class BatchRunner:
             step = PIECE_BATCHES * (size or self.batch_size(longest))
             yield from ((start, min(start + step, n)) for start in range(0, n, step))
             return
-        limit = PIECE_BATCHES * min(INFERENCE_STEPS, INFERENCE_VALUES // max(1, self.n_features))
+        limit = SORTED_BATCHES * min(INFERENCE_STEPS, INFERENCE_VALUES // max(1, self.n_features))
         start = 0
         while start < n:
             stop = _end_of_piece(source, start, limit)
@@ -167,6 +172,20 @@ class BatchRunner:
         batches = Batches(source, self.scaler, some, size, self.device, sizes=self.batch_sizes)
         with self.threads(len(some), training=True):
             yield ((batch.x, batch.lengths) for batch in batches)
+
+
+def read_pieces(
+    source: Source | Futures, pieces: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, Any]]:
+    """Yield the first of each run of neighbouring sequences, and the run, which is read once.
+
+    While a run is used, the next one is read.
+    """
+
+    def read(piece: tuple[int, int]) -> tuple[int, Any]:
+        return piece[0], source.load(*piece)
+
+    yield from read_ahead(read, pieces, ahead=source.reads_ahead)
 
 
 def _end_of_piece(source: Source | Futures, start: int, limit: int) -> int:

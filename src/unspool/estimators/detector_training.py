@@ -198,6 +198,7 @@ def train(
     training: DetectorInput,
     windows: WindowsOf,
     checkpoint: Checkpoint | None = None,
+    callbacks: tuple[Any, ...] = (),
 ) -> Trained:
     """Train a clone of the detector's `model`, or the default model."""
     drawn = int(check_random_state(detector.random_state).randint(2**31))
@@ -209,6 +210,8 @@ def train(
     if isinstance(model, Model):
         horizon = model._horizon()
         also: Any = {} if checkpoint is None else {"checkpoint": checkpoint.within("model")}
+        if callbacks:
+            also["callbacks"] = callbacks
         model.fit(windows.over(training, 1 if horizon is None else horizon), **also)
         return Trained(model, None, codes_of(model, training, windows))
     source = windows.over(training)

@@ -70,4 +70,4 @@ def _default_rate(estimator: Any) -> float:
     default = parameters["learning_rate"].default
     if parameters["optimizer"].default == estimator.optimizer and default is not None:
         return float(default)
-    return float(OPTIMIZERS[estimator.optimizer].keywords["lr"])  # type: ignore[attr-defined]
+    return float(OPTIMIZERS[estimator.optimizer].keywords["lr"])

@@ -16,7 +16,7 @@ from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
-from unspool.estimators.batch_runner import BatchRunner
+from unspool.estimators.batch_runner import BatchRunner, read_pieces
 
 
 class Piece(NamedTuple):
@@ -170,11 +170,13 @@ class Computation:
             yield Piece(step, step + len(means), means)
 
     def _parts(self, start: int) -> Iterator[tuple[int, int, Any]]:
-        stored = is_stored(self.source)
-        for first, stop in self.runner.pieces(self.source, self.size):
-            if stop > start:
-                part = self.source.load(first, stop) if stored else self.source[first:stop]
-                yield first, stop, self.of(part, first)
+        runs = ((a, b) for a, b in self.runner.pieces(self.source, self.size) if b > start)
+        if is_stored(self.source):
+            parts = read_pieces(self.source, runs)
+        else:
+            parts = ((first, self.source[first:stop]) for first, stop in runs)
+        for first, part in parts:
+            yield first, first + len(part), self.of(part, first)
 
     def _windows(self) -> Windows:
         assert isinstance(self.source, Windows)

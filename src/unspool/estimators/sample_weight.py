@@ -15,7 +15,7 @@ from unspool.data.frames import is_frame
 from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray, IntArray, Sequences
 from unspool.data.values import as_reals
-from unspool.data.windows import Windows, windows_like
+from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.training.error_weights import ErrorWeights
 
@@ -311,3 +311,17 @@ def _check_values(name: str, rows: Sequence[FloatArray] | FloatArray, noun: str)
         if np.isfinite(value):
             raise InputError(f"{name} must be at least 0, got {value:g} (first at {place}).")
         raise InputError(f"{name} contains NaN or infinity (first at {place}).")
+
+
+def windows_like(windows: Windows, series: Sequence[FloatArray]) -> Windows:
+    """Return the same windows over other series of the same lengths.
+
+    Parameters
+    ----------
+    windows : Windows
+    series : sequence of arrays of shape (T_i,)
+        A number for each step of each series of `windows`.
+    """
+    other: Windows = windows[:]
+    other.series, other.feature_names = [one[:, None] for one in series], None
+    return other

@@ -7,7 +7,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from unspool.data.scaling import Scaler
@@ -21,7 +20,7 @@ from unspool.training.history import History
 from unspool.training.interruption import Interruption
 from unspool.training.loop import evaluate, train
 from unspool.training.objective import Objective
-from unspool.training.optimizers import make_optimizer
+from unspool.training.optimizers import Optimizer, make_optimizer
 from unspool.training.progress import progress
 from unspool.training.reports import reports
 from unspool.training.schedule import ReduceOnPlateau, WarmupCosine, count_epochs, count_patience
@@ -47,7 +46,7 @@ class OptimizerStates:
             self.factors = dict(earlier.factors)
 
     def restore(
-        self, stage: str, optimizer: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter]
+        self, stage: str, optimizer: Optimizer, weights: Mapping[str, nn.Parameter]
     ) -> None:
         """Continue with the state of the optimizer of the same stage in the last call."""
         states = self.weights.get(stage, {})
@@ -62,7 +61,7 @@ class OptimizerStates:
     def keep(
         self,
         stage: str,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         weights: Mapping[str, nn.Parameter],
         first_rate: float,
     ) -> None:
@@ -169,7 +168,7 @@ def learn(
     if not weights:
         return measured(model, objective, batches, validation, run.interruption)
     optimizer = make_optimizer(
-        estimator.optimizer, weights.values(), estimator.learning_rate, estimator.weight_decay
+        estimator.optimizer, [*weights.values()], estimator.learning_rate, estimator.weight_decay
     )
     also: list[Callback]
     if run.passes is None:

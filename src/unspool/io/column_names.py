@@ -22,7 +22,8 @@ TRIED = 3  # forms of names that are read as dates
 _NUMBERED = re.compile(r"(?P<before>\D*)(?P<number>\d{1,9})(?P<after>\D*)")
 _YEAR_TWICE = re.compile(r"(?P<number>\d{4})(?P<after>\D*(?P=number)\D*)")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?", re.ASCII)
-_SPELLED_PREFIX = re.compile(r"[A-Za-z]{1,2}[._]?(?=\d)")  # R writes X1.22.20
+_FISCAL = re.compile(r"(?P<first>\d{4})[-/](?P<second>\d{2}|\d{4})")  # 2015-16
+_BEFORE, _AFTER = re.compile(r"\D*(?=\d)"), re.compile(r"(?<=\d)\D*$")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class StepNames:
 
 def dated_names(names: Sequence[str], options: TimeOptions) -> StepNames | None:
     """Return the columns whose names are dates in order; None if there are fewer than three."""
-    found = [*_texts_of_dates(names, options), *_years(names)]
+    found = [*_fiscal_years(names), *_texts_of_dates(names, options), *_years(names)]
     return max(found, key=lambda one: len(one.names), default=None)
 
 
@@ -100,12 +101,33 @@ def _years(names: Sequence[str]) -> Iterable[StepNames]:
             continue
         if (before or after) and len(distances) > 1:
             continue  # numbers of other things are seldom at equal distances
-        if falling:
-            members, years = members[::-1], years[::-1]
-        cells = pa.chunked_array([pa.array(list(map(str, years)))])
-        times = parse_times(cells, TimeOptions(date_format="%Y"))
-        if times is not None and times.values is not None:
-            yield StepNames([name for name, _ in members], replace(times, notes=()))
+        found = _of_years([name for name, _ in members], years)
+        if found is not None:
+            yield found
+
+
+def _of_years(names: list[str], years: list[int]) -> StepNames | None:
+    """Return columns with years that rise or fall, in the order of the years."""
+    if years[0] > years[-1]:
+        names, years = names[::-1], years[::-1]
+    cells = pa.chunked_array([pa.array(list(map(str, years)))])
+    times = parse_times(cells, TimeOptions(date_format="%Y"))
+    return None if times is None else StepNames(names, replace(times, notes=()))
+
+
+def _fiscal_years(names: Sequence[str]) -> Iterable[StepNames]:
+    """Yield columns whose names are two successive years, such as 2015-16."""
+    found = [(name, match) for name in names if (match := _FISCAL.fullmatch(name.strip()))]
+    years = [int(match["first"]) for _, match in found]
+    successive = all(
+        (year + 1) % 10 ** len(match["second"]) == int(match["second"])
+        for year, (_, match) in zip(years, found, strict=True)
+    )
+    steps = {b - a for a, b in pairwise(years)}
+    if len(found) >= MIN_DATES and successive and steps in ({1}, {-1}):
+        of_years = _of_years([name for name, _ in found], years)
+        if of_years is not None:
+            yield of_years
 
 
 def _texts_of_dates(names: Sequence[str], options: TimeOptions) -> Iterable[StepNames]:
@@ -119,17 +141,27 @@ def _texts_of_dates(names: Sequence[str], options: TimeOptions) -> Iterable[Step
     for shape, members in largest:
         if len(members) < MIN_DATES:
             continue
-        texts = [name.strip() for name in members]
+        texts = [name.strip().replace("_", "-") for name in members]
         found = _in_order(members, texts, options, alone=shape == "9")
-        if found is None and shape.startswith("a"):
-            prefixes = {match[0] for one in texts if (match := _SPELLED_PREFIX.match(one))}
-            if len(prefixes) == 1:
-                (prefix,) = prefixes
-                rest = [one.removeprefix(prefix) for one in texts]
-                if not all(one.isdigit() and len(one) < 6 for one in rest):
-                    found = _in_order(members, rest, options, alone=rest[0].isdigit())
+        rest = _without_common_ends(texts)
+        if found is None and rest != texts and not any(one.isdigit() for one in rest):
+            found = _in_order(members, rest, options, alone=False)
+        elif found is None and rest != texts and {*map(len, rest)} in ({6}, {8}):
+            found = _in_order(members, rest, options, alone=True)
         if found is not None:
             yield found
+
+
+def _without_common_ends(texts: list[str]) -> list[str]:
+    """Return texts without what all of them have before the first digit and after the last one."""
+    for expression in (_BEFORE, _AFTER):
+        ends = {match[0] for one in texts if (match := expression.search(one))}
+        if len(ends) == 1:
+            (end,) = ends
+            start = len(end) if expression is _BEFORE else 0
+            stop = len(end) if expression is _AFTER else 0
+            texts = [one[start : len(one) - stop] for one in texts]
+    return texts
 
 
 def _in_order(

@@ -142,8 +142,11 @@ def never_falls(values: npt.NDArray[Any], codes: IntArray | None = None) -> bool
 def orders(codes: IntArray, times: npt.NDArray[Any]) -> bool:
     """Return whether times only rise, or only fall, within each group of rows with equal codes."""
     groups = int(codes.max(initial=-1)) + 1
-    if not 2 <= groups <= len(codes) / 2:
-        return False
+    return 2 <= groups <= len(codes) / 2 and rises_or_falls(codes, times)
+
+
+def rises_or_falls(codes: IntArray, times: npt.NDArray[Any]) -> bool:
+    """Return whether times only rise, or only fall, within each group of rows, if any."""
     times, same = _grouped(times, codes)
     return bool((times[1:] > times[:-1])[same].all() or (times[1:] < times[:-1])[same].all())
 

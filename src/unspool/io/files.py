@@ -61,7 +61,7 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`; `.parquet`, `.pq`;
+    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`; `.parquet`, `.pq`;
       `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`, `.xls`, `.ods`; `.arff`:
       a table. Rows are time steps, columns are features. How a text is written (separator, header,
       decimal point, encoding) is found. If cells hold lists, each row is a sequence, and each
@@ -128,7 +128,8 @@ def read_file(
         records (JSON, such as "data.result"), or the name of a file in a zip archive.
     files : {"series", "rows"}, default "series"
         If `path` is a folder or a pattern: each file is a series, whose id is the name of the file;
-        or the rows of all files, in the order of their names, are one table. If a folder has
+        or the rows of all files, in the order of their names, are one table. Files of sequences or
+        images are joined, with ids such as "file/0". If a folder has
         several folders with files, the name of the folder is the label.
     images : bool, default False
         Read an array (N, H, W) or (N, H, W, C) as N images, for `ConvAutoencoder`: the property `X`

@@ -68,8 +68,13 @@ def _data_sets(file: Any, h5py: Any) -> dict[str, Any]:
 
 def _shape(one: Any, matlab: bool) -> tuple[tuple[int, ...], np.dtype[Any]]:
     shape = tuple(one.shape[::-1] if matlab else one.shape)
-    is_text = matlab and one.attrs.get("MATLAB_class") == b"char"
+    is_text = (matlab and one.attrs.get("MATLAB_class") == b"char") or _is_text(one.dtype)
     return shape, np.dtype("S1") if is_text else np.dtype(one.dtype)
+
+
+def _is_text(dtype: np.dtype[Any]) -> bool:
+    """Return whether h5py reads values of this type as Python's texts or bytes."""
+    return dtype.metadata is not None and dtype.metadata.get("vlen") in (str, bytes)
 
 
 def _reader(one: Any, path: Path, matlab: bool) -> Any:

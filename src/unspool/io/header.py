@@ -172,6 +172,22 @@ def _first_data(rows: list[Row], width: int, kinds: list[str]) -> tuple[int, lis
     return len(rows), []
 
 
+def _are_dates(cells: list[str]) -> bool:
+    """Return whether at least three numbers are years, months or days in their order."""
+    if len(cells) < 3 or not all(cell.isdigit() for cell in cells):
+        return False
+    if {*map(len, cells)} not in ({4}, {6}, {8}):
+        return False
+    ends = all(
+        int(cell[:4]) in _YEARS
+        and (len(cell) < 6 or 1 <= int(cell[4:6]) <= 12)
+        and (len(cell) < 8 or 1 <= int(cell[6:8]) <= 31)
+        for cell in cells
+    )
+    numbers = [int(cell) for cell in cells]
+    return ends and numbers in (sorted({*numbers}), sorted({*numbers}, reverse=True))
+
+
 def _n_words(cells: list[str], kinds: list[str]) -> int:
     """Return how many of the first cells are empty or names of columns of texts, at least one.
 
@@ -217,6 +233,10 @@ def _numbers_as_names(row: Row, below: list[Row], kinds: list[str]) -> bool:
     if cells[0] == "" and kinds[0] == DATE:
         return len(set(numbers)) == len(numbers)  # numbers of sensors beside an index of times
     start = int(numbers[0])
+    if len(numbers) < len(cells) and _are_dates(numbers):
+        following = below[0].fields[: len(cells)][-len(numbers) :] if below else []
+        if not _are_dates([cell.strip() for cell in following]):
+            return True
     if [int(cell) for cell in numbers] != [*range(start, start + len(numbers))]:
         return False
     next_row = [cell.strip() for cell in below[0].fields[: len(cells)]] if below else []

@@ -16,9 +16,11 @@ import pyarrow.compute as pc
 
 from unspool.data.sequences import IntArray
 from unspool.io import column_shapes as shapes
+from unspool.io.role_names import is_name_of_ids
 from unspool.io.time_order import in_order
 
 MAX_CANDIDATES = 8  # columns that are tried as ids
+HEAD = 100_000  # rows that are compared before all
 MAX_JOINED = 3  # columns of one id that is searched for
 MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
 MIN_RISING = 0.6  # share of the steps of a column of times that rise, if series follow each other
@@ -81,7 +83,8 @@ def find_joint_ids(
         A column that is one of them.
     """
     codes: dict[str, IntArray] = {}
-    for name in [*([within] if within else []), *candidates]:
+    first = [name for name in candidates if _is_likely(table[name], name)]
+    for name in [*([within] if within else []), *first, *candidates]:
         if len(codes) >= MAX_CANDIDATES or name in codes:
             continue
         if name == within or may_be_part(table[name]):
@@ -90,15 +93,24 @@ def find_joint_ids(
         for names in combinations(codes, count):
             if within is not None and within not in names:
                 continue
-            together = np.zeros(len(times), np.int64)
-            for name in names:
-                together = together * (int(codes[name].max()) + 1) + codes[name]
-            together = np.unique(together, return_inverse=True)[1]
+            head = _together([codes[name][:HEAD] for name in names])
+            if not shapes.rises_or_falls(head, times[:HEAD]):
+                continue
+            together = _together([codes[name] for name in names])
             series = int(together.max(initial=0)) + 1
             if len(times) >= shapes.SHORTEST_RUN * series and shapes.orders(together, times):
                 places = {name: table.column_names.index(name) for name in names}
                 return tuple(sorted(names, key=places.__getitem__))
     return ()
+
+
+def _together(codes: Sequence[IntArray]) -> IntArray:
+    """Return whole numbers (rows,), equal where all codes are equal."""
+    together = np.zeros(len(codes[0]), np.int64)
+    for one in codes:
+        together = together * (int(one.max(initial=0)) + 1) + one
+        together = np.unique(together, return_inverse=True)[1]
+    return together
 
 
 def may_be_part(column: Any) -> bool:
@@ -172,6 +184,11 @@ def rising_steps(
         if others and joint:
             return FoundSteps(name, joint, "rises within each series", "")
     return None
+
+
+def _is_likely(column: Any, name: str) -> bool:
+    """Return whether a column is tried as an id before others."""
+    return shapes.is_text(column.type) or is_name_of_ids(name)
 
 
 def _may_be_steps(values: npt.NDArray[Any], *, head: bool) -> bool:

@@ -45,7 +45,7 @@ def read_matlab(path: Path, key: str | None) -> Content:
             _collect(name, value, variables, MAX_DEPTH)
     cells = {name: one for name, one in variables.items() if one.dtype == object}
     arrays = {
-        name: NamedArray(one.shape, one.dtype, partial(np.asarray, one))
+        name: NamedArray(one.shape, one.dtype, partial(_plain, one))
         for name, one in variables.items()
         if name not in cells
     }
@@ -66,6 +66,11 @@ def read_matlab(path: Path, key: str | None) -> Content:
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)
     return ArrayContent(values, found.lengths, found.labels, found.notes)
+
+
+def _plain(value: Any) -> Any:
+    """Return an array; texts without the blanks that fill the rows of a matrix of characters."""
+    return np.char.rstrip(value) if value.dtype.kind == "U" else value
 
 
 def _has_matrix(arrays: dict[str, NamedArray]) -> bool:

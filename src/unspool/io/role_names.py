@@ -10,7 +10,7 @@ from unspool.errors import InputError
 
 TIME_NAMES = (
     *("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index"),
-    *("timestamps", "sample"),
+    *("timestamps", "sample", "x_value"),
 )
 ID_NAMES = (
     *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),

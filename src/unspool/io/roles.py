@@ -54,6 +54,7 @@ from unspool.io.time_columns import (
 MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
 LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
+DROPPED = "in `drop`"
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class _Search:
         if time is not None and JOINED in (self.table.schema.field(time).metadata or {}):
             self.reasons["time"] = ("a time in several columns", False)
         present = [name for name in dict.fromkeys(self.drop) if name in self.table.column_names]
-        self.put_aside("left out", present, "in `drop`", "`drop`", unusual=False)
+        self.put_aside("left out", present, DROPPED, "`drop`", unusual=False)
 
     @property
     def free(self) -> list[str]:

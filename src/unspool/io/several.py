@@ -11,9 +11,10 @@ import numpy as np
 from unspool.data.messages import errors_naming, listed
 from unspool.errors import InputError
 from unspool.io import endings
-from unspool.io.contents import ArrayContent, TableContent
+from unspool.io.contents import ArrayContent, Content, TableContent
 from unspool.io.cutting import of_series
 from unspool.io.file_data import FileData
+from unspool.io.joined_sequences import is_of_sequences, join_sequences
 from unspool.io.options import ReadOptions
 
 FILE = "file"  # column of the names of files
@@ -52,13 +53,19 @@ def files_of(path: Path) -> list[Path]:
         what = "the folder contains no file" if path.is_dir() else "no file matches the pattern"
         held = f" of data, but {listed([one.name for one in found])}" if found else ""
         raise InputError(f"{what}{held}; check the path.")
-    kinds = sorted({endings.ending_of(one) for one in files})
+    kinds = sorted({_kind(one) for one in files})
     if len(kinds) > 1:
         raise InputError(
             f"there are files that end in {', '.join(kinds)}; select those of one format, for "
             f"example with '{path / ('*' + kinds[0]) if path.is_dir() else '*' + kinds[0]}'."
         )
     return sorted(files, key=_natural)
+
+
+def _kind(file: Path) -> str:
+    """Return the ending of a file, for a packed one with the ending inside, such as .csv.gz."""
+    ending, inner = endings.ending_of(file), endings.unpacked_ending_of(file)
+    return ending if inner == ending else f"{inner}{ending}"
 
 
 def load_several(path: Path, options: ReadOptions) -> FileData:
@@ -69,12 +76,15 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     InputError
         If a file cannot be read, or has other columns than the first one.
     """
-    from unspool.io.loading import load, read_content
+    from unspool.io.loading import load, read_content, refuse_key
 
     files = files_of(path)
     ending = endings.ending_of(files[0])
+    if ending not in endings.PACKED:
+        refuse_key(ending, options.key)
     if ending in endings.PICTURES:
         return _pictures(path, files, options)
+    names = _names(path, files, ending)
     if len(files) == 1:
         with errors_naming(Path(files[0].name)):
             return load(files[0], options)
@@ -86,7 +96,16 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
             if options.files == "rows":
                 return of_parquet(files, options, None, (*notes, ROWS_JOINED))
             return of_parquet(files, options, _names(path, files, ending), (*notes, EACH_A_SERIES))
-    contents = []
+    of_sequences = [is_of_sequences(file, options) for file in files]
+    if any(of_sequences):
+        if not all(of_sequences):
+            one, another = files[of_sequences.index(False)], files[of_sequences.index(True)]
+            raise InputError(
+                f"{one.name} holds a table, but {another.name} sequences, one in each line; select "
+                "files of one form with a pattern."
+            )
+        return join_sequences(files, names, options, notes)
+    contents: list[Content] = []
     for file in files:
         with errors_naming(Path(file.name)):
             if ending in endings.PACKED:
@@ -97,16 +116,38 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
         others = [one for one in path.rglob("*") if one.is_file() and one not in files]
         if others:
             notes += (f"files that are left out: {listed([one.name for one in others])}",)
-    names = _names(path, files, ending)
     if all(isinstance(one, TableContent) for one in contents):
         return _tables(path, files, names, contents, options, notes)
+    table = next((i for i, one in enumerate(contents) if isinstance(one, TableContent)), None)
+    if table is not None:
+        other = next(i for i, one in enumerate(contents) if isinstance(one, ArrayContent))
+        raise InputError(
+            f"{files[table].name} holds a table, but {files[other].name} an array; select files of "
+            "one form with a pattern."
+        )
     if options.files == "rows":
         raise InputError("`files`: only tables are joined to rows; leave it out.")
-    series = []
-    for file, one in zip(files, contents, strict=True):
-        if not isinstance(one, ArrayContent) or one.values.ndim > 2:
-            raise InputError(f"{file.name} is no series (T, F); give one file.")
-        series.append(one.values.reshape(len(one.values), -1))
+    arrays = [one for one in contents if isinstance(one, ArrayContent)]
+    if options.rows or options.images or any(_has_sequences(one, options) for one in arrays):
+        return join_sequences(files, names, options, notes)
+    return _series(files, names, arrays, options, notes)
+
+
+def _has_sequences(content: ArrayContent, options: ReadOptions) -> bool:
+    """Return whether an array is not one series: it has three axes, or a label for each row."""
+    of_rows = content.labels is not None or content.lengths is not None
+    return content.values.ndim > 2 or (of_rows and options.windows.size is None)
+
+
+def _series(
+    files: list[Path],
+    names: list[str],
+    arrays: list[ArrayContent],
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> FileData:
+    """Read the array of each file as a series."""
+    series = [one.values.reshape(len(one.values), -1) for one in arrays]
     widths = [one.shape[1] for one in series]
     other = next((i for i, width in enumerate(widths) if width != widths[0]), None)
     if other is not None:
@@ -114,8 +155,24 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
             f"{files[other].name} has {widths[other]} features, but {files[0].name} has "
             f"{widths[0]}; select files of one form with a pattern."
         )
+    steps: dict[str, list[Any]] = {}
+    labels = [one.labels for one in arrays if one.labels is not None]
+    if labels:
+        lacking = next((i for i, one in enumerate(arrays) if one.labels is None), None)
+        if lacking is not None:
+            raise InputError(
+                f"{files[lacking].name} has no labels, but others have; select files of one form "
+                "with a pattern."
+            )
+        wrong = next((i for i, one in enumerate(labels) if one.shape != series[i].shape[:1]), None)
+        if wrong is not None:
+            raise InputError(
+                f"{files[wrong].name} has labels of shape {labels[wrong].shape}, but "
+                f"{len(series[wrong]):,} steps; write one label for each step."
+            )
+        steps["label"] = labels
     notes += ("each file is read as a series (T, F), with its name as id",)
-    return of_series(series, options.windows, ids=names, notes=notes)
+    return of_series(series, options.windows, ids=names, steps=steps, notes=notes)
 
 
 def _names(path: Path, files: list[Path], ending: str) -> list[str]:

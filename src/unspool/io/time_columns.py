@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from unspool.errors import InputError
 from unspool.io.options import TimeOptions
 from unspool.io.time_form import TextForm
-from unspool.io.time_text import PATTERNS, Reading, read_texts
+from unspool.io.time_patterns import PATTERNS
+from unspool.io.time_text import YEAR, Reading, read_texts
 from unspool.io.time_zones import zone_seconds
 
 Array = npt.NDArray[Any]
@@ -396,6 +397,8 @@ def _note(
     text = str(format.cells[0].as_py())
     local = best.values[:1] + format.offsets(np.zeros(1, np.int64)).astype("timedelta64[s]")
     note = f"column {name!r}: {text!r} read as {_shown(local[0], best.period)}"
+    if not best.has_year:
+        note += f", with {YEAR} for the year, which is not given"
     if best.day_first is None:
         return f"{note} (--date-format sets another format)" if "%y" in best.form else note
     order = "day" if best.day_first else "month"
@@ -440,7 +443,7 @@ def _readings_zoned(text: str) -> bool:
 
 def check_date_format(date_format: str | None) -> None:
     """Raise if a format of times has an unknown directive."""
-    from unspool.io.time_text import expression_of
+    from unspool.io.time_patterns import expression_of
 
     if date_format is None:
         return

@@ -5,6 +5,11 @@ import re
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+
+from unspool.io.options import TimeOptions
+from unspool.io.time_patterns import CLOCK, TO
+from unspool.io.time_text import Reading, read_texts
 
 _PADDED = {"m": 2, "d": 2, "x": 2, "w": 2, "H": 2, "M": 2, "S": 2, "W": 2, "j": 3}
 
@@ -38,6 +43,8 @@ class TextForm:
         match = self.pattern.match(like)
         if match is None:
             return str(value)
+        if match.groupdict().get("e"):
+            return self._interval(value, like, match)
         parts = self._parts(value, match)
         spans = sorted((match.span(name), text) for name, text in parts.items())
         written, last = [], 0
@@ -46,6 +53,22 @@ class TextForm:
             last = end
         text = "".join([*written, like[last:]])
         return _with_day_name(text, value)
+
+    def _interval(self, value: Any, like: str, match: re.Match[str]) -> str:
+        """Return an interval of the length of `like` that starts at an instant."""
+        first, last = match.span("e")
+        between = re.search(rf"{TO}$", like[:first])
+        assert between is not None
+        start, end = like[: between.start()], like[first:last]
+        if CLOCK.match(end):
+            end = f"{start.split()[0]} {end}"
+        one, other = (_reading_of(text, self.day_first) for text in (start, end))
+        length = other.values[0] - one.values[0]
+        written = TextForm(one.expression, [start], self.day_first).write(value, start)
+        until = TextForm(other.expression, [end], self.day_first).write(value + length, end)
+        if CLOCK.match(like[first:last]):
+            until = until.split(maxsplit=1)[1]
+        return f"{written}{between[0]}{until}{like[last:]}"
 
     def _parts(self, value: Any, match: re.Match[str]) -> dict[str, str]:
         """Return the new texts of the groups that matched."""
@@ -92,6 +115,11 @@ class TextForm:
                 text = text.upper() if old.isupper() else text.lower() if old.islower() else text
             found[name] = text
         return found
+
+
+def _reading_of(text: str, day_first: bool | None) -> Reading:
+    """Return how one of the two times of an interval is read."""
+    return read_texts(pa.array([text]), TimeOptions(day_first=day_first))[0]
 
 
 def _with_day_name(text: str, value: Any) -> str:

@@ -14,29 +14,13 @@ import pyarrow.compute as pc
 
 from unspool.data.messages import listed
 from unspool.errors import InputError
+from unspool.io.date_parts import chain_of, named_parts, of_parts, part_of, unnamed_parts
 from unspool.io.options import ReadOptions, TimeOptions
+from unspool.io.time_clocks import is_clock, is_half_of_day, seconds_of
 from unspool.io.time_columns import JOINED, SHAPE, as_times, looks_like_times
-from unspool.io.time_text import CLOCK, read_texts
+from unspool.io.time_text import read_texts
 
 Array = npt.NDArray[Any]
-
-PARTS = {
-    "year": ("year", "yr", "yyyy", "yy"),
-    "month": ("month", "mon", "mm", "mo", "mnth"),
-    "day": ("day", "dd", "dy", "dom", "day_of_month"),
-    "hour": ("hour", "hr", "hh", "hours"),
-    "minute": ("minute", "min", "mi", "mn", "minutes"),
-    "second": ("second", "sec", "ss", "seconds"),
-}
-LIMITS = {
-    "year": (1500, 2200),
-    "month": (1, 12),
-    "day": (1, 31),
-    "hour": (0, 24),
-    "minute": (0, 59),
-    "second": (0, 60),
-}
-CLOCK_NAMES = ("time", "clock", "hhmm", "hrmn", "hour_minute", "time_utc", "utc")
 
 
 def join_time_columns(table: Any, options: ReadOptions) -> tuple[Any, ReadOptions, tuple[str, ...]]:
@@ -95,7 +79,7 @@ def _without_padding(table: Any, names: list[str]) -> Any:
     kept = names[:1] if len(names) == 1 else []
     for place, name in enumerate(table.column_names):
         column = table.column(place)
-        if _part_of(name) is None or name in kept or not pa.types.is_string(column.type):
+        if part_of(name) is None or name in kept or not pa.types.is_string(column.type):
             continue
         if (
             column.null_count < len(column)
@@ -106,14 +90,31 @@ def _without_padding(table: Any, names: list[str]) -> Any:
 
 
 def given_names(time: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    """Return the names of the columns that `time` names."""
+    """Return the names of the columns that `time` names.
+
+    A text names several columns with commas, or with blanks as notes and outputs do.
+    """
     if time is None:
         return []
     if not isinstance(time, str):
         return list(time)
-    if time in known or "," not in time:
+    if time in known:
         return [time]
-    return [one.strip() for one in time.split(",")]
+    if "," in time:
+        return [one.strip() for one in time.split(",")]
+    return _split(time, known) or [time]
+
+
+def _split(text: str, known: Sequence[str]) -> list[str]:
+    """Return the known names that a text joins with blanks; empty if it does not."""
+    if text in known:
+        return [text]
+    for name in known:
+        if name and text.startswith(f"{name} "):
+            rest = _split(text[len(name) + 1 :], known)
+            if rest:
+                return [name, *rest]
+    return []
 
 
 def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
@@ -132,29 +133,23 @@ def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
         return [], None
     for date in dates[:1]:
         for clock in free:
-            if clock != date and _is_clock(table[clock], clock):
-                times = _joined(table, [date, clock], options.times)
+            if clock != date and is_clock(table[clock], clock):
+                names = [date, clock, *_half_after(table, clock, free)]
+                times = _joined(table, names, options.times)
                 if times is not None:
-                    return [date, clock], times
+                    return names, times
     if dates:
         return [], None
-    parts = [_named(free, part) for part in PARTS]
-    names = []
-    for part in parts:
-        if part is None:
-            break
-        names.append(part)
-    if len(names) < 2:
-        return [], None
-    times = _of_parts(table, names)
-    while times is None and len(names) > 4:  # columns 'min' and 'sec' may be other quantities
-        names.pop()
-        times = _of_parts(table, names)
+    names, times = named_parts(table, free)
+    if not names and counts == [str(i) for i in range(len(counts))]:
+        return unnamed_parts(table, free)
     return names, times
 
 
-def _named(names: list[str], part: str) -> str | None:
-    return next((name for name in names if name.strip().lower() in PARTS[part]), None)
+def _half_after(table: Any, clock: str, free: list[str]) -> list[str]:
+    """Return the column of AM and PM that follows a clock, as a list; empty if there is none."""
+    following = free[free.index(clock) + 1 :][:1]
+    return [name for name in following if is_half_of_day(table[name])]
 
 
 def _is_date(column: Any, options: TimeOptions) -> bool:
@@ -179,39 +174,18 @@ def _is_date(column: Any, options: TimeOptions) -> bool:
     return bool((known == known.astype("datetime64[D]")).all()) and not readings[0].zoned
 
 
-def _is_clock(column: Any, name: str) -> bool:
-    """Return whether the first cells are times of a day."""
-    kind, sample = column.type, column.slice(0, 1000).drop_null()
-    if pa.types.is_time(kind):
-        return True
-    if not len(sample):
-        return False
-    if pa.types.is_string(kind):
-        cells = [one for one in sample.to_pylist() if one.strip()]
-        clocks = [one for one in cells if len(one.strip()) > 2 and CLOCK.match(one)]
-        return bool(cells) and len(clocks) == len(cells)
-    if not pa.types.is_integer(kind):
-        return False
-    low, high = (pc.min_max(column).as_py()[end] for end in ("min", "max"))
-    plain = name.strip().lower()
-    if plain in PARTS["hour"] and low >= 0 and high <= 24:
-        return True
-    hundreds = plain in CLOCK_NAMES and low >= 0 and 24 < high <= 2400
-    return hundreds and bool((column.to_numpy() % 100 < 60).all())
-
-
 def _joined(table: Any, names: list[str], options: TimeOptions) -> Any:
     """Return the times of several columns, as texts or timestamps; None if they are none."""
-    if [_part_of(name) for name in names] == list(PARTS)[: len(names)]:
-        return _of_parts(table, names)
+    chain = chain_of(names)
+    if chain is not None and len(names) > 1:
+        return of_parts(table, names, chain)
     date, *clocks = [table[name] for name in names]
     _check_filled(table, names)
-    if len(clocks) == 1 and pa.types.is_integer(clocks[0].type):
+    seconds = seconds_of(clocks[0], names[1]) if len(clocks) == 1 else None
+    if seconds is not None:
         dates = _dates(date, options)
         if dates is None:
             return None
-        hours = clocks[0].to_numpy()
-        seconds = hours * 3600 if hours.max() <= 24 else (hours // 100 * 60 + hours % 100) * 60
         return pa.chunked_array([pa.array(dates + seconds.astype("timedelta64[s]"))])
     texts = [_texts(column) for column in (date, *clocks)]
     joined = pc.binary_join_element_wise(*texts, " ")
@@ -233,11 +207,6 @@ def _check_filled(table: Any, names: list[str]) -> None:
             )
 
 
-def _part_of(name: str) -> str | None:
-    plain = name.strip().lower()
-    return next((part for part, usual in PARTS.items() if plain in usual), None)
-
-
 def _dates(column: Any, options: TimeOptions) -> Array | None:
     if pa.types.is_integer(column.type):
         column = column.cast(pa.string())
@@ -250,53 +219,6 @@ def _texts(column: Any) -> Any:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.date32())
     return column.cast(pa.string())
-
-
-def _of_parts(table: Any, names: list[str]) -> Any:
-    """Return times of columns of years, months, days, hours, …; None if a value is no part."""
-    parts = list(PARTS)[: len(names)]
-    values = []
-    for part, name in zip(parts, names, strict=True):
-        numbers = _numbers(table[name])
-        if numbers is None:
-            return None
-        if part == "year" and len(numbers) and numbers.max() < 100:
-            numbers = numbers + np.where(numbers >= 69, 1900, 2000)
-        low, high = LIMITS[part]
-        if not len(numbers) or numbers.min() < low or numbers.max() > high:
-            return None
-        values.append(numbers)
-    year, month, *rest = values
-    months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
-    days = months.astype("datetime64[D]")
-    if rest:
-        days = days + (rest[0] - 1)
-        if (days.astype("datetime64[M]") != months).any():
-            return None
-    if len(rest) < 2:
-        return pa.chunked_array([pa.array(days)])
-    seconds = sum(one * size for one, size in zip(rest[1:], (3600, 60, 1), strict=False))
-    times = days.astype("datetime64[s]") + np.asarray(seconds).astype("timedelta64[s]")
-    return pa.chunked_array([pa.array(times)])
-
-
-def _numbers(column: Any) -> Array | None:
-    """Return whole numbers, or numbers of names of months; None for other values."""
-    if column.null_count:
-        return None
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy()).astype(np.int64)
-    if pa.types.is_floating(column.type):
-        numbers = column.to_numpy()
-        return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else None
-    if not pa.types.is_string(column.type):
-        return None
-    texts = pc.binary_join_element_wise(column, "2000", " ")
-    found = [one for one in read_texts(texts, TimeOptions()) if one.n_read == len(texts)]
-    if not found or found[0].period != "month":
-        return None
-    months: Array = found[0].values.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    return months
 
 
 def _shape(kind: Any) -> bytes:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool.io.time_columns import SHAPE
-from unspool.io.time_text import CLOCK
+from unspool.io.time_patterns import CLOCK
 
 ZEROS = b"unspool.leading_zeros"  # metadata of a field of whole numbers that stayed text
 

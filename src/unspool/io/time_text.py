@@ -1,11 +1,10 @@
 """Texts of times, such as "1/3/21 0:00" or "March 2021", as instants.
 
-A pattern describes the date of a text; the clock and the zone after it are optional. The first
-cells of a column select the patterns, and every cell is then read with each of them.
+The first cells of a column select the patterns (`time_patterns`), and every cell is then read with
+each of them.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,96 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool.io.options import TimeOptions
-from unspool.io.time_zones import ZONES, zone_seconds
+from unspool.io.time_patterns import (
+    INTERVALS,
+    MONTHS,
+    PATTERNS,
+    WITHOUT_YEAR,
+    expression_of,
+)
+from unspool.io.time_zones import zone_seconds
 
 Array = npt.NDArray[Any]
 
 N_SAMPLE = 200  # cells that select the patterns
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = rf"(?P<b>(?:{'|'.join(MONTHS)})[a-z]*)\.?"
-_DAY_NAME = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
-_YEAR = r"(?P<Y>\d{4})"
-_ANY_YEAR = r"(?P<Y>\d{4}|\d{2})"
-_CLOCK = (
-    r"(?:(?P<H>\d{1,2})(?:[:.h](?P<M>\d{2})(?:[:.](?P<S>\d{2})(?:[.,:](?P<f>\d{1,9}))?)?)?"
-    r"(?:\s*(?P<p>[ap])\.?m\.?)?)"
-)
-_COMPACT_CLOCK = r"(?:(?P<H>\d{2})(?:(?P<M>\d{2})(?:(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?)"
-_ZONE = (
-    r"(?P<z>z|[-+]\d{1,2}(?::?\d{2})?|(?:utc|gmt)(?:[-+]\d{1,2}(?::?\d{2})?)?|"
-    rf"{'|'.join(name.lower() for name in ZONES)})"
-)
-
-# Patterns of dates, with the directives of `strptime` for notes; "x" and "w" are two numbers of
-# which one is the day and one the month.
-_DATES = (
-    (rf"{_YEAR}[-/. ](?P<m>\d{{1,2}})[-/. ](?P<d>\d{{1,2}})", "%Y-%m-%d"),
-    (rf"(?P<x>\d{{1,2}})[-/. ](?P<w>\d{{1,2}})[-/. ]{_YEAR}", "x/w/%Y"),
-    (r"(?P<x>\d{1,2})[-/. ](?P<w>\d{1,2})[-/. ](?P<Y>\d{2})", "x/w/%y"),
-    (r"(?P<Y>\d{2})[-/. ](?P<m>\d{1,2})[-/. ](?P<d>\d{1,2})", "%y-%m-%d"),
-    (rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/ .]*{_MONTH}[-/ ,.]*{_ANY_YEAR}", "%d-%b-%Y"),
-    (rf"{_MONTH}[-/ .]*(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|[-/ ]){_YEAR}", "%b %d, %Y"),
-    (rf"{_YEAR}[-/ .]?{_MONTH}[-/ .]?(?P<d>\d{{1,2}})", "%Y-%b-%d"),
-    (rf"{_YEAR}(?P<m>\d{{2}})(?P<d>\d{{2}})", "%Y%m%d"),
-    (rf"{_YEAR}-(?P<j>\d{{3}})", "%Y-%j"),
-)
-_MONTHS_ONLY = (
-    (rf"{_YEAR}[-/. ](?P<m>\d{{1,2}})", "%Y-%m"),
-    (rf"{_YEAR}\s?m(?P<m>\d{{1,2}})", "%YM%m"),
-    (rf"{_YEAR}(?P<m>\d{{2}})", "%Y%m"),
-    (rf"(?P<m>\d{{1,2}})[-/.]{_YEAR}", "%m/%Y"),
-    (rf"{_MONTH}[-/ ,.]*{_ANY_YEAR}", "%b %Y"),
-    (rf"{_YEAR}[-/ .]?{_MONTH}", "%Y-%b"),
-    (rf"{_YEAR}[-/ :.]?q(?P<q>[1-4])", "YYYYQn"),
-    (rf"q(?P<q>[1-4])[-/ :.]?{_ANY_YEAR}", "Qn YYYY"),
-    (rf"{_YEAR}[-/ ]?w(?P<W>\d{{1,2}})(?:-?(?P<u>[1-7]))?", "%G-W%V"),
-)
-_BETWEEN = r"(?:[t_:]|,?\s+|-)"
-_CTIME = (
-    rf"{_DAY_NAME}{_MONTH}\s+(?P<d>\d{{1,2}})\s+{_CLOCK}(?:\s+{_ZONE})?\s+{_YEAR}",
-    "%a %b %d %H:%M:%S %Y",
-)
-
-
-def _patterns() -> Iterator[tuple[str, str]]:
-    """Yield the regular expression of a whole text, and its directives."""
-    for date, form in _DATES:
-        clock = rf"(?:{_BETWEEN}\s*{_CLOCK}(?:\s*\(?{_ZONE}\)?)?)?"
-        yield rf"(?i)^\s*{_DAY_NAME}{date}{clock}\s*$", form
-    compact = _DATES[7][0]
-    between = r"(?:t|[-_ ])?"
-    yield rf"(?i)^\s*{compact}{between}{_COMPACT_CLOCK}(?:\s*{_ZONE})?\s*$", "%Y%m%d%H%M%S"
-    dashed = _DATES[0][0]
-    yield rf"(?i)^\s*{dashed}[t ]{_COMPACT_CLOCK}(?:\s*{_ZONE})?\s*$", "%Y-%m-%d %H%M"
-    for date, form in _MONTHS_ONLY:
-        yield rf"(?i)^\s*{date}\s*$", form
-    yield rf"(?i)^\s*{_CTIME[0]}\s*$", _CTIME[1]
-
-
-PATTERNS = tuple(_patterns())
-CLOCK = re.compile(rf"(?i)^\s*{_CLOCK}\s*$")
-_DIRECTIVES = {
-    **dict.fromkeys("YGdmHMSfpjqb", ""),
-    "Y": _YEAR,
-    "y": r"(?P<Y>\d{2})",
-    "m": r"(?P<m>\d{1,2})",
-    "d": r"\s?(?P<d>\d{1,2})",
-    "H": r"\s?(?P<H>\d{1,2})",
-    "I": r"\s?(?P<H>\d{1,2})",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "j": r"(?P<j>\d{1,3})",
-    "p": r"(?P<p>[ap])\.?m\.?",
-    "b": _MONTH,
-    "B": _MONTH,
-    "a": r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*",
-    "A": r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*",
-    "z": _ZONE,
-    "Z": _ZONE,
-    "%": "%",
-}
-_SHORT = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y"}
+YEAR = 2000  # of times without a year; a leap year, so that every day exists
+TURN = 300  # if times without a year fall by more days, a year begins
 
 
 @dataclass(frozen=True)
@@ -143,30 +66,10 @@ class Reading:
         """Number of texts that could be read."""
         return int((~np.isnat(self.values)).sum())
 
-
-def expression_of(date_format: str) -> str:
-    """Return the regular expression of a format of `strptime`.
-
-    Raises
-    ------
-    ValueError
-        If a directive is unknown.
-    """
-    for short, long in _SHORT.items():
-        date_format = date_format.replace(f"%{short}", long)
-    found, parts = re.compile(r"%-?(.)|\s+"), []
-    last = 0
-    for match in found.finditer(date_format):
-        parts.append(re.escape(date_format[last : match.start()]))
-        last = match.end()
-        if match[1] is None:
-            parts.append(r"\s+")
-        elif match[1] not in _DIRECTIVES:
-            raise ValueError(match[0])
-        else:
-            parts.append(_DIRECTIVES[match[1]])
-    parts.append(re.escape(date_format[last:]))
-    return rf"(?i)^\s*{''.join(parts)}\s*$"
+    @property
+    def has_year(self) -> bool:
+        """Whether the texts have a year."""
+        return self.expression not in _NO_YEARS
 
 
 def read_texts(texts: Any, options: TimeOptions) -> list[Reading]:
@@ -187,17 +90,27 @@ def read_texts(texts: Any, options: TimeOptions) -> list[Reading]:
         sample = texts.drop_null().slice(0, N_SAMPLE).to_pylist()
         if not sample or not any(map(str.strip, sample)):
             return []
-        needed = 0.5 * len(sample)
-        patterns = tuple(
-            one
-            for one in PATTERNS
-            if sum(map(bool, map(re.compile(one[0]).match, sample))) > needed
-        )
+        patterns = next(filter(None, (_fitting(sample, one) for one in _KINDS)), ())
     readings = []
     for expression, form in patterns:
         readings += _readings(texts, expression, form, options.day_first)
     most = max((one.n_read for one in readings), default=0)
     return [one for one in readings if one.n_read == most and most]
+
+
+_KINDS = (PATTERNS, INTERVALS, WITHOUT_YEAR)
+_NO_YEARS = frozenset(expression for expression, _ in WITHOUT_YEAR)
+
+
+def _fitting(
+    sample: list[str], patterns: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return the patterns that match more than half of the texts."""
+    return tuple(
+        one
+        for one in patterns
+        if sum(map(bool, map(re.compile(one[0]).match, sample))) > 0.5 * len(sample)
+    )
 
 
 def _readings(texts: Any, expression: str, form: str, day_first: bool | None) -> list[Reading]:
@@ -254,16 +167,18 @@ class _Fields:
 def _reading(
     fields: _Fields, month: Array, day: Array, form: str, day_first: bool | None
 ) -> Reading:
+    if "b" in fields.names:
+        three = pc.utf8_slice_codeunits(fields.text("b"), 0, 3)
+        place = pc.index_in(three, value_set=pa.array(MONTHS))
+        month = np.asarray(pc.fill_null(place, 0).to_numpy(zero_copy_only=False)) + 1
     year = fields.get("Y", 1970)
+    if fields.expression in _NO_YEARS:
+        year = YEAR + _turns(31 * month + day)
     if "Y" in fields.names:
         short = np.asarray(
             pc.equal(pc.utf8_length(fields.text("Y")), 2).to_numpy(zero_copy_only=False)
         )
         year = np.where(short, np.where(year >= 69, 1900, 2000) + year, year)
-    if "b" in fields.names:
-        three = pc.utf8_slice_codeunits(fields.text("b"), 0, 3)
-        place = pc.index_in(three, value_set=pa.array(MONTHS))
-        month = np.asarray(pc.fill_null(place, 0).to_numpy(zero_copy_only=False)) + 1
     good = fields.matched.copy()
     period = "day"
     if "q" in fields.names:
@@ -281,7 +196,7 @@ def _reading(
         days = first.astype("datetime64[D]") + (fields.get("j") - 1)
         good &= days.astype("datetime64[Y]") == first
     elif "W" in fields.names:
-        days, in_year = _of_weeks(year, fields.get("W"), fields.get("u", 1))
+        days, in_year = days_of_weeks(year, fields.get("W"), fields.get("u", 1))
         good &= in_year
     else:
         good &= (days.astype("datetime64[M]") == months) & (day >= 1)
@@ -307,7 +222,13 @@ def _reading(
     return Reading(values, form, day_first, zoned, fields.expression, False, period)
 
 
-def _of_weeks(year: Array, week: Array, weekday: Array) -> tuple[Array, Array]:
+def _turns(days: Array) -> Array:
+    """Return the number of turns of the year before each day, whose years are not known."""
+    steps = np.diff(days, prepend=days[:1])
+    return np.cumsum((steps < -TURN).astype(np.int64) - (steps > TURN))
+
+
+def days_of_weeks(year: Array, week: Array, weekday: Array) -> tuple[Array, Array]:
     """Return days of weeks of ISO 8601, and whether the year has such a week."""
     fourth = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]") + 3  # in week 1
     monday = fourth - (fourth.astype(np.int64) + 3) % 7

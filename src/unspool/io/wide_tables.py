@@ -35,7 +35,7 @@ from unspool.io.role_names import (
 from unspool.io.roles import MAX_CLASSES, Roles, find_roles
 from unspool.io.table_values import features_of, plain_column
 from unspool.io.time_columns import EPOCH_NAMES, looks_like_times
-from unspool.io.time_text import MONTHS
+from unspool.io.time_patterns import MONTHS
 
 MANY_COUNTED = 20  # columns that count, about which there is a note
 MAX_IDS = 4  # columns of texts that are joined to ids
@@ -166,12 +166,13 @@ def _with_ids(table: Any, steps: StepNames, options: ReadOptions) -> Wide:
     """Add the fewest columns of texts that tell the rows apart, or all of them."""
     if options.id is not None:
         return Wide(steps)
-    places = [table.column_names.index(name) for name in steps.names]
+    places = _places(table, steps.names)
+    first, last = min(places), max(places)
     named = {name for name in options.named.values() if name is not None} | {*options.drop}
     texts = [
         name
         for place, name in enumerate(table.column_names)
-        if not min(places) < place < max(places)
+        if not first < place < last
         and name not in named
         and shapes.is_text(table[name].type)
         and not shapes.is_empty(table[name])
@@ -195,6 +196,12 @@ def _with_ids(table: Any, steps: StepNames, options: ReadOptions) -> Wide:
         if may_be and name not in steps.names and _differ(table, (name, times[0])):
             return Wide(steps, (name,), f"its times in {times[0]!r} differ")
     return Wide(steps, tuple(texts[:MAX_IDS]), "contains the texts of each row")
+
+
+def _places(table: Any, names: Sequence[str]) -> list[int]:
+    """Return the places of columns in a table."""
+    known = {name: place for place, name in enumerate(table.column_names)}
+    return [known[name] for name in names]
 
 
 def _differ(table: Any, names: Sequence[str]) -> bool:
@@ -276,14 +283,15 @@ def _other_columns(table: Any, steps: Sequence[str], options: ReadOptions) -> li
     Columns that the user named are not among them.
     """
     known = {*steps, *options.drop, *options.named.values()}
-    places = [table.column_names.index(name) for name in steps]
+    places = _places(table, steps)
+    first, last = min(places), max(places)
     return [
         name
         for place, name in enumerate(table.column_names)
         if name not in known
         and table[name].null_count < table.num_rows
         and not _is_label(table[name], name)
-        and (_has_numbers(table[name]) or min(places) < place < max(places))
+        and (_has_numbers(table[name]) or first < place < last)
     ]
 
 
@@ -295,7 +303,7 @@ def _described(roles: Roles, wide: Wide, asides: list[str]) -> Roles:
             one = replace(one, reason=wide.why, change="`id`", unusual=True)
         columns.append(one)
     if asides:
-        why = "the names are no dates" if wide.steps.times else "the names do not count steps"
+        why = "the names are not like those of the steps"
         columns.insert(-1, ColumnRole(tuple(asides), "left out", why, "`columns`"))
     features = [name for name in wide.steps.names if name in roles.features]
     return replace(roles, features=features, columns=tuple(columns))

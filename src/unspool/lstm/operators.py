@@ -12,12 +12,11 @@ from torch.library import define, impl, register_autograd, register_fake
 
 from unspool._types import CellName
 from unspool.errors import InputError
-from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm import few
+from unspool.lstm.compiled import recurrence
 from unspool.lstm.compiled.vector import BYTES
 from unspool.lstm.pooling import deviation
 from unspool.lstm.prepared import TILE_VECTORS, PreparedLayer
-
-SMALL_BATCH = 0.75  # up to this share of a tile's lanes, `small_batch` is faster
 
 
 def _lstm(
@@ -52,6 +51,17 @@ def _lstm(
         Gates and cell states, which only the backward pass reads.
     """
     relu, hard_sigmoid, reverse, return_sequences, training = flags
+    if not training and h_mask is None:
+        found = few.run(
+            x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics,
+            cast(CellName, cell),
+        )  # fmt: skip
+        if found is not None:
+            (states, last, last_c, values), new, shape = found, w_hh.new_empty, h0.shape
+            return (
+                new(0, *shape) if states is None else states, last, last_c,
+                new(len(h0), 0, shape[1]) if values is None else values, new(0),
+            )  # fmt: skip
     layer = PreparedLayer(
         x, w_ih, w_hh, context, w_context, h0, c0, lengths, steps,
         relu=relu, hard_sigmoid=hard_sigmoid, reverse=reverse, cell=cast(CellName, cell),
@@ -64,15 +74,11 @@ def _lstm(
     reserve = layer.allocate(
         _reserve_size(layer.tiles, steps, hidden, layer.vector_size) if training else 0
     )
-    by_units = not training and h_mask is None and batch <= SMALL_BATCH * layer.lanes
-    layer.prepare_forward(bias, by_units=by_units)
+    layer.prepare_forward(bias)
     layer.set_arrays(h_n=h_n, c_n=c_n, reserve=reserve if training else None)
     layer.set_states("h", h if len(h) else None)
     layer.set_statistics(statistics, pooled=pooled)
-    if by_units:
-        layer.run(small_batch.pack, small_batch.forward, by_units=True)
-    else:
-        layer.run(recurrence.pack_forward, recurrence.forward)
+    layer.run(recurrence.pack_forward, recurrence.forward)
     for k, name in enumerate(statistics):
         values = pooled[:, k]
         if name == "last":

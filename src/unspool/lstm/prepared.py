@@ -17,7 +17,7 @@ from unspool._types import CellName
 from unspool.blueprint.cells import CELLS as BLUEPRINT_CELLS
 from unspool.errors import InputError
 from unspool.lstm import memory, threads
-from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm.compiled import recurrence
 from unspool.lstm.compiled.cells import CELLS
 from unspool.lstm.compiled.jit import Kernel
 from unspool.lstm.compiled.record import Arguments, as_record
@@ -200,19 +200,15 @@ class PreparedLayer:
 
     # Forward and backward passes.
 
-    def prepare_forward(self, bias: Tensor, *, by_units: bool = False) -> None:
-        """Set the bias and allocate the packed weights of a forward pass.
-
-        With `by_units` they have the layout of `small_batch`.
-        """
+    def prepare_forward(self, bias: Tensor) -> None:
+        """Set the bias and allocate the packed weights of a forward pass."""
         gates, depth = 4 * self.hidden, self.hidden + self.features
         _checks.raise_all(self.mismatch("bias", bias, gates))
         bias = bias if self.cell == "lstm" else bias.roll(self.hidden)  # see `gru_cell`
-        rows = small_batch.packed_rows(self.hidden, self.vector_size) if by_units else gates
         self.set_arrays(
             bias=bias,
-            packed=self.packed(rows, depth),
-            packed_context=self.packed(rows, self.context_size),
+            packed=self.packed(gates, depth),
+            packed_context=self.packed(gates, self.context_size),
         )
 
     def prepare_backward(self) -> None:
@@ -266,20 +262,18 @@ class PreparedLayer:
         """Return all that was set, as the kernels name it."""
         return Arguments(**self._arguments)
 
-    def run(self, pack: Kernel, kernel: Kernel, *, by_units: bool = False) -> None:
-        """Pack the weights, then run `kernel` over all segments, or `by_units` over sequences."""
+    def run(self, pack: Kernel, kernel: Kernel) -> None:
+        """Pack the weights, then run `kernel` over all segments."""
         arguments = self.arguments()
         record = as_record(arguments)
         pack(record, self.like, self._argument)
         values = recurrence.workspace_size(arguments, self.lanes, self.vector_size)
-        if by_units:
-            values = small_batch.workspace_size(arguments, self.vector_size)
         workspaces = self.workspaces(values)
         threads.run(
             lambda first, last, thread: kernel(
                 record, first, last, workspaces[thread], self.like, self._argument
             ),
-            self.batch if by_units else self.segments,
+            self.segments,
             len(workspaces),
         )
 

@@ -93,7 +93,10 @@ def check_detector(detector: Any, tensors: Tensors, facts: Facts, blueprint: Blu
             f"{detector['window']}."
         )
     if facts.n_responses or facts.known:
-        raise InputError("A detector needs a model of features that are not known ahead.")
+        raise InputError(
+            "Expected a detector whose model has `n_responses` 0 and no `known`, got "
+            f"{facts.n_responses} and {list(facts.known)}."
+        )
     unavailable = {"trailing"} if detector["of_sequences"] else set()
     if "reconstruction" not in blueprint.decoders:
         unavailable |= {"code"}

@@ -119,13 +119,24 @@ def check_roles(model: str, parameters: Mapping[str, Any], fitted: Mapping[str, 
     parameter = parameters.get("targets")
     own = parameter == "y" or fitted["n_responses"] > 0
     if own and not MODELS[model].learns_horizon:
-        raise InputError(f"A {model} has no separate quantities in `y`.")
+        raise InputError(
+            f"Expected `n_responses` 0, because {model} predicts no quantities that are not in X, "
+            f"got {fitted['n_responses']} with targets={parameter!r}."
+        )
     if own and (not fitted["n_responses"] or fitted["y_ndim"] is None or chosen):
-        raise InputError("Expected a model of quantities in `y` to have no targets in X.")
+        raise InputError(
+            "Expected a model of quantities that are not in X to have `n_responses` of at least 1, "
+            f"`y_ndim`, and neither `targets` nor `known`, got {fitted['n_responses']}, "
+            f"{fitted['y_ndim']}, {targets!r} and {known!r}."
+        )
     if targets is not None and (parameter is None or len(parameter) != len(targets)):
-        raise InputError(f"`targets` are {targets!r} after `fit`, but {parameter!r} before.")
+        raise InputError(
+            f"The fitted `targets`, {targets!r}, do not match the parameter, {parameter!r}."
+        )
     if len(known) != len(parameters.get("known", ())):
-        raise InputError(f"`known` are {known!r} after `fit`, but {parameters['known']!r} before.")
+        raise InputError(
+            f"The fitted `known`, {known!r}, do not match the parameter, {parameters['known']!r}."
+        )
 
 
 def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -> None:
@@ -133,7 +144,8 @@ def check_classifier(parameters: Mapping[str, Any], fitted: Mapping[str, Any]) -
     _checks.raise_all(*complaints(CLASSIFIER.name, parameters))
     if isinstance(parameters["class_weight"], Mapping):
         raise InputError(
-            "Expected `class_weight` as a list of pairs of a label and its weight, got a dict."
+            "Expected `class_weight` to be a list of pairs of a label and its weight, got an "
+            "object with named values."
         )
     if parameters["autoencoder"] is not None:
         check_fields("autoencoder", parameters["autoencoder"], ("model", "parameters"))
@@ -179,7 +191,9 @@ def check_images(
         if axes is None or prod(axes) != values:
             raise InputError(f"Expected `axes` whose product is {values}, got {axes!r}.")
         if tuple(axes) not in forms_of_image(shape):
-            raise InputError(f"Expected `axes` of images of shape {shape}, got {axes!r}.")
+            raise InputError(
+                f"Expected `axes` in which images of shape {shape} can be given, got {axes!r}."
+            )
         side = max(height, width)
     if MODELS[model].reads == "images":
         check_shrinkage(parameters, max(side, MAX_SHRINKAGE))

@@ -217,6 +217,15 @@ def unusable(path: str | os.PathLike[str], error: object) -> ModelFileError:
     return ModelFileError(f"{path} does not hold a usable model: {shortened(error)}")
 
 
+def malformed(error: BaseException) -> InputError:
+    """Return the error for a file in which a part does not have the form that is needed."""
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"a part is missing or has an unexpected type ({type(error).__name__}: {reason}); train "
+        "and save the model again."
+    )
+
+
 def shortened(error: object) -> str:
     """Return the message of `error`, shortened to MAX_LINES lines of MAX_LINE_LENGTH characters."""
     lines = str(error).splitlines()
@@ -299,11 +308,7 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
     except KeyError as error:
         raise InputError(f"The field {error} is missing.") from None
     except (*MALFORMED_ERRORS, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"a part is missing or has an unexpected type ({type(error).__name__}: {reason}); "
-            "train and save the model again."
-        ) from None
+        raise malformed(error) from None
     return contents
 
 
@@ -345,14 +350,14 @@ def _plain(value: Any) -> Any:
     """Convert NumPy numbers and arrays for JSON."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} cannot be written to a model file: {value!r}")
+    raise TypeError(f"its value {value!r} is none of text, number, list or object with names")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object of JSON, in which no name may occur twice."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a name occurs twice")
+        raise ValueError
     return made
 
 
@@ -360,5 +365,5 @@ def _finite(text: str) -> float:
     """Parse a number of JSON; refuse NaN, infinity, and 1e999, which Python reads as infinity."""
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
+        raise ValueError
     return value

@@ -35,6 +35,9 @@ def check_reading(reading: Any) -> None:
             _checks.raise_all(_checks.whole(f"reading.{name}", value, 0))
         elif name in TRUTHS:
             _checks.raise_all(_checks.truth(f"reading.{name}", value))
+        elif name == "max_gap":  # a duration is a fitted value
+            if value is not None:
+                raise InputError(f"Expected null in `reading.max_gap`, got {value!r}.")
         elif name in LISTS:
             numbers = name == "missing_values"
             if not isinstance(value, (list, tuple)) or not all(
@@ -43,5 +46,5 @@ def check_reading(reading: Any) -> None:
                 what = "texts and numbers" if numbers else "texts"
                 raise InputError(f"Expected a list of {what} in `reading.{name}`, got {value!r}.")
         else:
-            known = (*TEXTS, *COUNTS, *TRUTHS, *LISTS)
+            known = (*TEXTS, *COUNTS, *TRUTHS, *LISTS, "max_gap")
             raise InputError(_checks.unknown_name("field of `reading`", name, known))

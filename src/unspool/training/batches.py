@@ -14,7 +14,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
-from unspool.training.blocks import BlockOrder, Blocks, Taken, take
+from unspool.training.blocks import BlockOrder, Blocks, Kept, Taken, take
 from unspool.training.error_weights import ErrorWeights
 from unspool.training.orders import (
     MAX_PADDING_IN_ORDER,
@@ -80,7 +80,7 @@ class Batches:
     class), so such batches, and their gradients, differ less from one another than the batches of
     a plain permutation. If more than three quarters of the steps would be padding, the sequences of
     a batch have similar lengths instead (`LengthOrder`). Sequences that are not in memory are read
-    in blocks (`BlockOrder`).
+    in blocks (`BlockOrder`); in order, a few of them are read once and kept in memory (`Kept`).
 
     Parameters
     ----------
@@ -133,8 +133,10 @@ class Batches:
         n = len(indices)
         self._take: Callable[[IntArray], Taken] = partial(take, source)
         self.order: MixedOrder | LengthOrder | BlockOrder | None = None
-        edges = None if rng is None else source.blocks  # None if the sequences are in memory
-        if edges is not None:
+        edges = source.blocks  # None if the sequences are in memory
+        if edges is not None and rng is None and Kept.fits(source, indices):
+            self._take = Kept(source, indices).take
+        if edges is not None and rng is not None:
             if (indices[1:] < indices[:-1]).any():
                 self.indices = np.sort(indices)
             blocks = Blocks(source, edges)

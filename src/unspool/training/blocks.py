@@ -15,6 +15,7 @@ POOL_VALUES = 1 << 25  # maximum number of values of a pool, 256 MiB in float64
 # Batches are read from the blocks in groups, because a block has little of each: at most this
 # number of values with padding, and of batches.
 GROUP_VALUES, MAX_GROUP = 1 << 21, 64
+KEPT_VALUES = 1 << 24  # maximum number of values, with padding, that are read once and kept
 
 
 class BlockOrder:
@@ -222,6 +223,38 @@ class Blocks:
             first, end = self.edges[number : number + 2].tolist()
             block = self.held[number] = self.source.load(first, end)
         return take(block, indices - int(self.edges[number]))
+
+
+class Kept:
+    """Reads sequences of a source that is not in memory together, once, and keeps them.
+
+    Parameters
+    ----------
+    source : Sequences, Windows or Futures
+        The source.
+    indices : array of int
+        Indices of the sequences.
+    """
+
+    def __init__(self, source: Source | Futures, indices: IntArray) -> None:
+        self.source, self.indices = source, np.unique(indices)
+        self.taken: Taken | None = None  # what was read, when it is first used
+
+    @staticmethod
+    def fits(source: Source | Futures, indices: IntArray) -> bool:
+        """Return whether the sequences have at most `KEPT_VALUES` values with padding."""
+        longest = int(source.lengths_of(indices).max(initial=0))
+        return len(indices) * longest * source.n_features <= KEPT_VALUES
+
+    def take(self, indices: IntArray) -> Taken:
+        """Return values, lengths, and the future if the source has one."""
+        if self.taken is None:
+            self.taken = take(self.source, self.indices)
+        rows = np.searchsorted(self.indices, indices)
+        values, lengths, future = self.taken
+        lengths = lengths[rows]
+        values = values[rows, : lengths.max(initial=0)]
+        return values, lengths, None if future is None else future[rows]
 
 
 def take(source: Source | Futures, indices: IntArray) -> Taken:

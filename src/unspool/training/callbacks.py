@@ -24,14 +24,14 @@ class Step(NamedTuple):
         Number of sequences of the batch, B.
     time_steps : int or Tensor
         Number of time steps of these sequences, without padding.
-    gradient_norm : Tensor or None
+    gradient_norm : float, Tensor or None
         Norm of the gradient over all weights, before clipping. None if it was not computed:
         without clipping it is computed only for callbacks with `wants_gradient_norm`.
     """
 
     sequences: int
     time_steps: int | Tensor
-    gradient_norm: Tensor | None = None
+    gradient_norm: float | Tensor | None = None
 
 
 class Callback:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unspool._logging import logger
 from unspool.errors import DivergedError, UnstableTrainingWarning
+from unspool.training.optimizers import Optimizer
 from unspool.training.plain_state import by_weight, from_weights, tensors
 
 LOGGER = logger("unspool.training")
@@ -94,7 +95,7 @@ class DivergenceRecovery:
     ----------
     model : torch.nn.Module
         Model that is trained.
-    optimizer : torch.optim.Optimizer
+    optimizer : Optimizer
         Its optimizer. Every recovery halves the learning rate.
     advise : callable, default `general_advice`
         Returns the end of an error message, from the evidence.
@@ -103,7 +104,7 @@ class DivergenceRecovery:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         advise: Callable[[Evidence], str] = general_advice,
     ) -> None:
         self.model, self.optimizer, self.advise = model, optimizer, advise
@@ -111,14 +112,16 @@ class DivergenceRecovery:
         self.recoveries_left = MAX_RECOVERIES
         self.attempts = 0  # recoveries since the last optimizer step
         self.stepped = False  # whether there was a step
-        self.clipped: tuple[Tensor, float] | None = None  # norm of its gradient, and its limit
+        self.clipped: tuple[float | Tensor, float] | None = (
+            None  # norm of its gradient, and its limit
+        )
         self.initial = self.last = self._snapshot()
 
     def keep(self) -> None:
         """Remember the current weights as the last good ones."""
         self.last = self._snapshot()
 
-    def note_step(self, norm: Tensor | None, limit: float | None) -> None:
+    def note_step(self, norm: float | Tensor | None, limit: float | None) -> None:
         """Remember that a step was taken, with the norm of its gradient and the limit of that."""
         self.attempts, self.stepped = 0, True
         self.clipped = None if norm is None or limit is None else (norm, limit)

@@ -18,9 +18,11 @@ from unspool.training.divergence import (
     Place,
     general_advice,
 )
+from unspool.training.gradients import Gradients
 from unspool.training.history import History
 from unspool.training.interruption import interruptible
 from unspool.training.objective import Objective, Term
+from unspool.training.optimizers import Optimizer
 from unspool.training.plain_state import (
     StateKeeper,
     load_optimizer_state,
@@ -35,7 +37,7 @@ def train(
     objective: Objective,
     batches: Batches,
     *,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     epochs: int,
     validation: Batches | None = None,
     global_clipnorm: float | None = None,
@@ -58,7 +60,7 @@ def train(
         Computes the terms of the loss of a `Batch`, by name.
     batches : Batches
         Training data.
-    optimizer : torch.optim.Optimizer
+    optimizer : Optimizer
         Optimizer of the model's parameters.
     epochs : int
         Maximum number of epochs.
@@ -121,7 +123,7 @@ class Training:
         model: nn.Module,
         objective: Objective,
         batches: Batches,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         validation: Batches | None = None,
         global_clipnorm: float | None = None,
         callbacks: Sequence[Callback] = (),
@@ -132,7 +134,9 @@ class Training:
         self.optimizer, self.validation = optimizer, validation
         self.global_clipnorm, self.callbacks = global_clipnorm, callbacks
         self.checkpoint = checkpoint
-        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.gradients = Gradients(
+            [one for group in optimizer.param_groups for one in group["params"]]
+        )
         self.measures_gradients = any(one.wants_gradient_norm for one in callbacks)
         self.history = History()
         self.recovery = DivergenceRecovery(model, optimizer, advise)
@@ -298,20 +302,11 @@ class Training:
             place = Place(self.history.epochs, size=partial(largest_value, self.last))
             raise self.recovery.error("loss", loss, place)
 
-    def _clip_gradients(self) -> Tensor | None:
+    def _clip_gradients(self) -> float | Tensor | None:
         """Clip the gradients; return their norm before, or None if it is not needed."""
-        if self.global_clipnorm is not None:
-            try:
-                return nn.utils.clip_grad_norm_(
-                    self.parameters, self.global_clipnorm, error_if_nonfinite=True
-                )
-            except RuntimeError as error:  # the gradients are unchanged
-                if "non-finite" not in str(error):
-                    raise
-        elif not self.measures_gradients:
+        if self.global_clipnorm is None and not self.measures_gradients:
             return None
-        norms = [p.grad.norm() for p in self.parameters if p.grad is not None]
-        return torch.stack(norms).norm() if norms else None
+        return self.gradients.clip(self.global_clipnorm)
 
     def _validate(self) -> bool:
         """Note the means of the terms of the validation data.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool.errors import ModelFileError
+from unspool.training.optimizers import Optimizer
 
 
 class StateKeeper(Protocol):
@@ -66,7 +67,7 @@ def load_weights_and_buffers(model: nn.Module, arrays: Mapping[str, Any]) -> Non
         present[name].copy_(one)
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     """Return the learning rates and the state of each weight."""
     state = optimizer.state_dict()
     return {
@@ -75,7 +76,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     }
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+def load_optimizer_state(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     """Continue with the learning rates and the state of each weight."""
     groups = [
         {**group, "lr": rate}

@@ -95,7 +95,7 @@ class Reports(Callback):
         self.epoch_begin = self.last_step = time.perf_counter()
         self.sequences, self.steps = 0, 0
         self.time_steps: int | Tensor = 0
-        self.norms: list[Tensor] = []
+        self.norms: list[float | Tensor] = []
 
     def on_resume(self, history: History, batch: int) -> None:
         """Start the clock and the sums of the rest of the epoch."""
@@ -107,7 +107,7 @@ class Reports(Callback):
         self.sequences += step.sequences
         self.time_steps = self.time_steps + step.time_steps
         if step.gradient_norm is not None:
-            self.norms.append(step.gradient_norm.detach())
+            self.norms.append(step.gradient_norm)
         self.last_step = time.perf_counter()
 
     def on_epoch_end(self, model: nn.Module, history: History) -> bool:
@@ -120,7 +120,7 @@ class Reports(Callback):
         entry["sequences_per_second"] = self.sequences / training
         entry["time_steps_per_second"] = float(self.time_steps) / training
         if self.norms:
-            norms = torch.stack(self.norms)
+            norms = torch.stack([torch.as_tensor(one) for one in self.norms])
             entry["gradient_norm"] = float(norms.mean())
             entry["max_gradient_norm"] = float(norms.max())
         self._report("epoch", **entry)

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from unspool.training.callbacks import Callback, Step
 from unspool.training.history import History
+from unspool.training.optimizers import Optimizer
 
 MIN_UPDATES = 1500  # minimum number of optimizer steps with `epochs="auto"`
 MIN_EPOCHS = 100
@@ -53,11 +53,11 @@ class WarmupCosine(Callback):
 
     Parameters
     ----------
-    optimizer : torch.optim.Optimizer
+    optimizer : Optimizer
         Optimizer whose learning rate is set.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
 
     def on_train_begin(self, model: nn.Module, epochs: int, batches: int) -> None:
@@ -96,7 +96,7 @@ class ReduceOnPlateau(Callback):
 
     Parameters
     ----------
-    optimizer : torch.optim.Optimizer
+    optimizer : Optimizer
         Optimizer whose learning rate is set.
     factor : float
         Factor of the learning rate, above 0 and below 1.
@@ -104,7 +104,7 @@ class ReduceOnPlateau(Callback):
         Number of epochs without a lower loss after which the rate is multiplied.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, factor: float, patience: int) -> None:
+    def __init__(self, optimizer: Optimizer, factor: float, patience: int) -> None:
         self.optimizer, self.factor, self.patience = optimizer, factor, patience
         self.best, self.waited = math.inf, 0
 

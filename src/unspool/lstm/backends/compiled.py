@@ -6,13 +6,19 @@ The kernels are in `unspool.lstm.compiled`, the PyTorch operators that run them 
 
 import math
 
+import numpy as np
 import torch
 from numba.core import config
 from torch import Tensor
 
-from unspool.lstm import operators  # noqa: F401  (registers torch.ops.unspool.lstm)
+from unspool.lstm import (
+    few,
+    operators,  # noqa: F401  (registers torch.ops.unspool.lstm)
+)
 from unspool.lstm.call import Call
 from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm.compiled.few import layout
+from unspool.lstm.compiled.small_batch import Arguments
 from unspool.lstm.prepared import LIKE
 
 # In training, torch's LSTM is faster on small batches of wide layers: a tile costs the same
@@ -69,7 +75,17 @@ def run(
         call.return_sequences,
         call.training,
     ]
-    statistics = list(call.statistics)
+    statistics: list[str] = list(call.statistics)
+    if not call.training and h_mask is None and _is_direct(w_hh if x is None else x):
+        found = few.run(
+            x, w_ih, w_hh, bias, context, w_context, h0, c0, lengths, steps, flags, statistics,
+            call.cell,
+        )  # fmt: skip
+        if found is not None:
+            h, h_n, c_n, pooled = found
+            if h is None:
+                h = h_n.new_empty(0, *h_n.shape)
+            return h.transpose(0, 1) if pooled is None else pooled, h_n, c_n
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(
@@ -93,6 +109,19 @@ def run(
     return (h if call.return_sequences else h[:0]).transpose(0, 1), h_n, c_n
 
 
+def _is_direct(x: Tensor) -> bool:
+    """Return whether a call is only computed, and neither traced nor transformed.
+
+    The kernels can then run without PyTorch's dispatcher, which takes as long as a short sequence.
+    """
+    return (
+        torch.is_inference_mode_enabled()
+        and type(x) in (Tensor, torch.nn.Parameter)
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+        and not torch.compiler.is_compiling()
+    )
+
+
 def warmup() -> str | None:
     """Compile the kernels of this backend, or load them from disk, by running each of them once.
 
@@ -108,6 +137,8 @@ def warmup() -> str | None:
         torch.autograd.grad(h.sum(), weight)
     with torch.no_grad():
         run(*inputs, steps=1, call=Call(training=False))
+    weights = {"w_hh": weight.data_ptr(), "bias": weight.data_ptr()}
+    layout("lstm", 1, 0, 0, np.float32).packed(Arguments(hidden=1, **weights))
     kernels = (
         small_batch.pack,
         small_batch.forward,

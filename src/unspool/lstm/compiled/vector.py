@@ -180,6 +180,16 @@ def pointer(typingctx, address, like):
 
 
 @intrinsic
+def whole_numbers(typingctx, start):
+    """Return `start` as a pointer to integers of 64 bits."""
+
+    def code(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
+
+    return types.CPointer(types.int64)(start), code
+
+
+@intrinsic
 def after(typingctx, start, count):
     """Return the pointer `count` values after `start`."""
 
