@@ -6,12 +6,19 @@ from pathlib import Path
 from numba.core import config
 
 from unspool.lstm.backends import compiled
-from unspool.lstm.compiled import convolutions, dense, recurrence, small_batch, training_step
+from unspool.lstm.compiled import (
+    convolutions,
+    dense,
+    recurrence,
+    small_batch,
+    stream_step,
+    training_step,
+)
 from unspool.lstm.compiled.jit import Kernel
 
 KERNELS = [
     (module, name)
-    for module in (convolutions, dense, recurrence, small_batch, training_step)
+    for module in (convolutions, dense, recurrence, small_batch, stream_step, training_step)
     for name, thing in vars(module).items()
     if isinstance(thing, Kernel) and thing.function.__module__ == module.__name__
 ]

@@ -5,6 +5,8 @@ codes: 0 on success, 1 for input that cannot be used (with a message that says w
 wrong usage, 130 after Ctrl-C and 143 after SIGTERM.
 """
 
+import contextlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -29,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+        sys.stdout.flush()  # here, where a closed pipe is no error of the interpreter
     except UsageError as error:
         if message := error.format_message():
             if message.startswith("Got unexpected extra argument"):
@@ -45,12 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Abort:  # Ctrl-C, for versions of typer that do not return 130 themselves
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has ended
-        sys.stderr.close()
+        discard_stdout()
         sys.exit(1)
     except OSError as error:  # for example, stdout is a file on a full disk
         _report(error)
         sys.exit(1)
     sys.exit(code or 0)
+
+
+def discard_stdout() -> None:
+    """Discard what is still buffered, which would be written to a closed pipe at exit."""
+    with contextlib.suppress(OSError, ValueError):  # stdout may have no file descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(message: object) -> None:

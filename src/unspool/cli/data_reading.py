@@ -93,4 +93,9 @@ def read_data(
         raise
     print_notes(data.name, loaded, of_model=columns is not None and options.columns is None)
     say(f"{data.name}: {loaded.source!r}")
+    times, limit = loaded.steps.get("time"), getattr(model, "max_gap_", None)
+    if options.max_gap is None and limit is not None and times and times[0].dtype.kind != "M":
+        from unspool.cli.detection_data import gap_of_numbers
+
+        say(gap_of_numbers(data.name, limit))
     return loaded

@@ -237,6 +237,34 @@ def read_detection_data(
     return read_without_lost_key(path, columns.unless_given(dict(reading or {})), of_file)
 
 
+def check_times(data: DetectionData, max_gap: float | str | None) -> None:
+    """Check that gaps in time can be found, if a detector is to find them.
+
+    Raises
+    ------
+    InputError
+        If the data have no times.
+    """
+    if max_gap is None or data.sequences is not None:
+        return
+    times = data.columns.get("time")
+    if times is None:
+        raise InputError(
+            f"{data.name}: --max-gap of the detector needs the times of the steps, but the file "
+            "has no column of times; name it with --time."
+        )
+    if times[0].dtype.kind != "M" and not isinstance(max_gap, str):
+        say(gap_of_numbers(data.name, max_gap))
+
+
+def gap_of_numbers(name: str, max_gap: float) -> str:
+    """Return the message about a gap that a model keeps, for times whose unit is unknown."""
+    return (
+        f"{name}: the times are plain numbers, and the --max-gap of training, {max_gap:g}, is "
+        "taken in their unit"
+    )
+
+
 def _read(
     path: Path,
     columns: Columns,

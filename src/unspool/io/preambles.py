@@ -11,10 +11,10 @@ import numpy as np
 
 from unspool.errors import InputError
 from unspool.io.cells import NUMBER, is_number, kind_of
+from unspool.io.number_times import FIRST, LAST
 from unspool.io.options import TextOptions
 from unspool.io.sampling import TIME, Sampling
 
-FIRST, LAST = 631_152_000, 2_871_763_200  # 1990 and 2061, in seconds since 1970
 LARGEST_RATE = 1e6  # values per second
 _END_OF_HEADER = "***End_of_Header***"
 _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")

@@ -25,7 +25,8 @@ LABEL_NAMES = (
 LABEL_NAMES_OF_FEW_VALUES = (
     *("target", "outlier", "outliers", "is_outlier", "fault", "faults", "is_fault", "faulty"),
     *("attack", "is_attack", "att_flag", "event", "activity", "activityid", "activity_id"),
-    *("failure", "is_failure", "ground_truth", "y"),
+    *("failure", "is_failure", "ground_truth", "y", "attack label", "attack_label"),
+    *("attack lable", "attack_lable", "fault_label", "anomaly label"),
 )
 # Names of labels if a column contains texts; numbers of these names are often measured.
 LABEL_NAMES_OF_TEXTS = ("state", "status", "machine_status", "condition", "category", "phase")

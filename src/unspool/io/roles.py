@@ -26,14 +26,14 @@ from unspool.io.id_search import (
     rising_steps,
     single_ids,
 )
+from unspool.io.labels import is_label, siblings, varies
+from unspool.io.number_times import FIRST, is_named, repeated_times
 from unspool.io.options import TimeOptions
 from unspool.io.role_names import (
     CHANGEPOINT_NAMES,
     ID_NAMES,
     LABEL_NAMES,
     LABEL_NAMES_OF_FEW_VALUES,
-    LABEL_NAMES_OF_TEXTS,
-    LABEL_PREFIXES,
     LABEL_WORDS,
     TIME_NAMES,
     UNNAMED,
@@ -43,15 +43,13 @@ from unspool.io.role_names import (
     quoted,
 )
 from unspool.io.time_columns import (
-    EPOCH_NAMES,
-    FIRST,
     INSTANT_NAMES,
     JOINED,
     looks_like_times,
+    names_instants,
     parse_times,
 )
 
-MAX_CLASSES = 30  # different values of a label that is recognised by its name and its values
 LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
 DROPPED = "in `drop`"
@@ -194,7 +192,7 @@ class _Search:
             epochs = [
                 name
                 for name in self.free
-                if plain(name) in EPOCH_NAMES and self._epochs(name) is not None
+                if names_instants(name) and self._epochs(name) is not None
             ]
             self.put_aside("left out", epochs, "another column is the time", "`time`")
         clocks = [name for name in self.free if shapes.is_time_of_day(self.table[name])]
@@ -278,7 +276,7 @@ class _Search:
         usual_names += [
             one
             for one in names
-            if plain(one) in EPOCH_NAMES and parse_times(self.table[one], self.times) is not None
+            if names_instants(one) and parse_times(self.table[one], self.times, one) is not None
         ]
         for name in usual_names:
             times = self.table[name].to_numpy()
@@ -301,8 +299,8 @@ class _Search:
             reason = f"its values fall, first in data row {row}, so that they are no times"
             if self.columns is None:
                 self.hints.append(ColumnRole((name,), "feature", reason, change))
-        for name in [one for one in names if plain(one) in EPOCH_NAMES]:
-            found = parse_times(self.table[name], self.times)
+        for name in filter(names_instants, names):
+            found = parse_times(self.table[name], self.times, name)
             if found is not None and found.values is not None:
                 self.take("time", name, "has a usual name, and contains dates as numbers")
                 self.ordering = found.values
@@ -324,9 +322,11 @@ class _Search:
         column = self.table[name]
         if not is_numeric(column.type) or column.null_count or len(column) < 3:
             return None
-        if column[0].as_py() == column[len(column) - 1].as_py() or column[0].as_py() < FIRST:
+        if column[0].as_py() == column[len(column) - 1].as_py():
             return None
-        found = parse_times(column, self.times)
+        if column[0].as_py() < FIRST and not is_named(name):
+            return None
+        found = parse_times(column, self.times, name)
         if found is None or found.values is None or found.values.dtype.kind != "M":
             return None
         values = found.values
@@ -342,8 +342,10 @@ class _Search:
             name
             for name in numbers
             if plain(name) in INSTANT_NAMES
-            and parse_times(self.table[name], self.times) is not None
+            and parse_times(self.table[name], self.times, name) is not None
         ]
+        rest = [name for name in numbers if name not in others]
+        others += repeated_times(self.table, rest, self.found["time"], self.values_of)
         self.put_aside("left out", others, "another column is the time", "`time`")
 
     def _find_id_by_time(self, times: npt.NDArray[Any], guess: str | None = None) -> bool:
@@ -378,10 +380,13 @@ class _Search:
         known = [name for name in self.free if self._is_label(name)]
         strong = [name for name in known if plain(name) in LABEL_NAMES]
         if self.found["label"] is None and known:
-            name = (strong or known)[0]
+            some = strong or known
+            name = next((one for one in some if varies(self.table[one])), some[0])
             reason = "has a usual name" if strong else "has a usual name and few values"
             self.take("label", name, reason)
             self.guessed_label = not strong
+        labels = [*known, *filter(None, [self.found["label"]])]
+        known += [name for name in siblings(self.table, self.free, labels) if name not in known]
         others = [name for name in known if name != self.found["label"]]
         self.put_aside("left out", others, "another column is the label", "`label` or `columns`")
         marks = [name for name in self.free if plain(name) in CHANGEPOINT_NAMES]
@@ -394,19 +399,7 @@ class _Search:
         return self._is_label(name) or plain(name) in CHANGEPOINT_NAMES
 
     def _is_label(self, name: str) -> bool:
-        low, column = plain(name), self.table[name]
-        if low in LABEL_NAMES:
-            return True
-        text = shapes.is_text(column.type)
-        weak = low in LABEL_NAMES_OF_FEW_VALUES or low.startswith(LABEL_PREFIXES)
-        if not weak and not (text and low in LABEL_NAMES_OF_TEXTS):
-            return False
-        if not (text or is_numeric(column.type) or pa.types.is_boolean(column.type)):
-            return False
-        values = shapes.few_values(column, MAX_CLASSES)
-        if values is None or len(values) < 2 or 2 * len(values) > len(column):
-            return False
-        return text or shapes.are_whole(values)
+        return is_label(name, self.table[name])
 
     def _last_column(self) -> None:
         """If the last column has two values, take words for labels, and hint at numbers."""

@@ -22,19 +22,18 @@ from unspool.io.column_names import StepNames, clock_names, counted_names, dated
 from unspool.io.cutting import of_series
 from unspool.io.file_data import Column, ColumnRole, FileData
 from unspool.io.id_parts import IdParts, join_id_columns
+from unspool.io.labels import is_label
 from unspool.io.missing import missing_notes, null_values
 from unspool.io.options import ReadOptions, TimeOptions
 from unspool.io.role_names import (
     CHANGEPOINT_NAMES,
-    LABEL_NAMES,
-    LABEL_NAMES_OF_FEW_VALUES,
     TIME_NAMES,
     is_name_of_ids,
     plain,
 )
-from unspool.io.roles import MAX_CLASSES, Roles, find_roles
+from unspool.io.roles import Roles, find_roles
 from unspool.io.table_values import features_of, plain_column
-from unspool.io.time_columns import EPOCH_NAMES, looks_like_times
+from unspool.io.time_columns import looks_like_times, names_instants
 from unspool.io.time_patterns import MONTHS
 
 MANY_COUNTED = 20  # columns that count, about which there is a note
@@ -147,7 +146,7 @@ def _has_no_other_times(table: Any, steps: Sequence[str]) -> bool:
             continue
         column = table[name]
         if shapes.is_numeric(column.type):
-            if plain(name) in (*TIME_NAMES, *EPOCH_NAMES):
+            if plain(name) in TIME_NAMES or names_instants(name):
                 return False
         elif looks_like_times(column, NO_FORMAT) or _holds_months(column):
             return False
@@ -221,13 +220,7 @@ def _has_empty_cells(column: Any) -> bool:
 
 
 def _is_label(column: Any, name: str) -> bool:
-    low = plain(name)
-    if low in LABEL_NAMES or low in CHANGEPOINT_NAMES:
-        return True
-    if low not in LABEL_NAMES_OF_FEW_VALUES:
-        return False
-    values = shapes.few_values(column, MAX_CLASSES)
-    return values is not None and 2 * len(values) <= len(column)
+    return is_label(name, column) or plain(name) in CHANGEPOINT_NAMES
 
 
 def _ends_empty(table: Any, names: Sequence[str]) -> bool:

@@ -16,9 +16,8 @@ from unspool.lstm import (
     operators,  # noqa: F401  (registers torch.ops.unspool.lstm)
 )
 from unspool.lstm.call import Call
-from unspool.lstm.compiled import recurrence, small_batch
+from unspool.lstm.compiled import recurrence, small_batch, stream_step
 from unspool.lstm.compiled.few import layout
-from unspool.lstm.compiled.small_batch import Arguments
 from unspool.lstm.prepared import LIKE
 
 # In training, torch's LSTM is faster on small batches of wide layers: a tile costs the same
@@ -138,10 +137,13 @@ def warmup() -> str | None:
     with torch.no_grad():
         run(*inputs, steps=1, call=Call(training=False))
     weights = {"w_hh": weight.data_ptr(), "bias": weight.data_ptr()}
-    layout("lstm", 1, 0, 0, np.float32).packed(Arguments(hidden=1, **weights))
+    layout("lstm", 1, 0, 0, np.float32).packed(small_batch.Arguments(hidden=1, **weights))
+    stream_step.warmup()
     kernels = (
         small_batch.pack,
         small_batch.forward,
+        stream_step.advance,
+        stream_step.write_present_code,
         recurrence.pack_forward,
         recurrence.forward,
         recurrence.pack_backward,

@@ -24,7 +24,7 @@ class Kernel:
         for file in sorted(Path(__file__).parent.glob("*.py"))
     )
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         try:
             self.run = numba.njit(cache=True, **OPTIONS)(function)
@@ -34,16 +34,16 @@ class Kernel:
         if kept is not None:  # Numba would check the file of the function alone
             kept._source_stamp = self.STAMP
 
-    def __call__(self, *args: Any) -> None:
-        """Run the kernel.
+    def __call__(self, *args: Any) -> Any:
+        """Run the kernel, and return its result.
 
         Kernels raise no errors; any error comes from the cache, and the function is compiled anew.
         """
         try:
-            self.run(*args)
+            return self.run(*args)
         except Exception:
             self.run = numba.njit(**OPTIONS)(self.function)
-            self.run(*args)
+            return self.run(*args)
 
     @property
     def folder(self) -> str | None:
