@@ -183,7 +183,7 @@ def detect(
     if state is not None:
         raise typer.BadParameter("it needs --follow; leave it out", param_hint="--state")
 
-    from unspool.cli.detection_data import read_detection_data
+    from unspool.cli.detection_data import check_times, read_detection_data
     from unspool.cli.detector_options import (
         flag_messages,
         load_detector_or_model,
@@ -201,6 +201,7 @@ def detect(
     if saved is not None and saved.max_gap_ is not None:
         gap = None  # the detector cuts series itself
     given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
+    check_times(given_data, detecting.gap_limit if saved is None else saved.max_gap_)
     if saved is None or compare:
         ways = normal, normal_until, columns, missing, reading, gap
         normal_data, scored = _normal_and_scored(given_data, *ways)
