@@ -243,10 +243,12 @@ def _tables(
     """Join tables; their rows have the name of their file as id, and of its folder as label."""
     import pyarrow as pa
 
+    from unspool.io.id_parts import join_id_columns
     from unspool.io.role_names import LABEL_NAMES
     from unspool.io.roles import find_roles
     from unspool.io.table_values import plain_column
     from unspool.io.tables import of_table
+    from unspool.io.wide_tables import wide_columns
 
     tables = [one.table for one in contents]
     first = tables[0].column_names
@@ -260,9 +262,16 @@ def _tables(
     tables = [table.select(first) if len(set(first)) == len(first) else table for table in tables]
     notes = (*notes, *contents[0].notes)
     if options.files == "series":
-        by_id = options.id
-        if by_id is None:
-            by_id = find_roles(tables[0], options.named, options.columns, rows=options.rows).id
+        joined_ids = [join_id_columns(table, options) for table in tables]
+        tables = [table for table, _, _ in joined_ids]
+        options = joined_ids[0][1]
+        by_id = options.named["id"]
+        wide = wide_columns(tables[0], options)
+        more_ids = () if wide is None else wide.ids
+        if by_id is None and not more_ids:
+            by_id = find_roles(
+                tables[0], options.named, options.columns, rows=bool(options.rows)
+            ).id
         column = FILE
         while column in first:
             column += "_"
@@ -275,6 +284,8 @@ def _tables(
             joined.append(table.append_column(column, pa.array(ids, pa.string())))
         tables = joined
         options = replace(options, id=column)
+        if more_ids:
+            options = replace(options, id=(column, *more_ids))
         folders = [one.parent for one in files]
         usual = any(name.strip().lower() in LABEL_NAMES for name in first)
         if len(set(folders)) > 1 and path not in folders and options.label is None and not usual:

@@ -28,7 +28,7 @@ from unspool.runtime.stream import Stream
 
 
 class Model(Imputes):
-    """A trained model that runs with NumPy alone.
+    """A trained model that runs without PyTorch, with NumPy alone or with compiled kernels.
 
     The results are those of the estimator, up to rounding. Methods have short names (`encode`,
     `decode`) and those of the estimators (`transform`, `inverse_transform`). Several threads may
