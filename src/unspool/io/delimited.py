@@ -285,24 +285,25 @@ def _decimal(body: list[Row], delimiter: str, thousands: str | None) -> str:
 
 def _different_names(names: list[str]) -> tuple[list[str], tuple[str, ...], list[str]]:
     """Return names that differ, those of columns without a name, and notes."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
     unnamed, repeated = [], []
     for i, name in enumerate(names):
         new = name
         if name == "" and i > 0:
             new = str(i)
             unnamed.append(new)
-        count = 0
-        while new in found:
-            count += 1
-            new = f"{name or i}.{count}"
-        if count:
+        if new in found:
+            wanted = name or str(i)
+            while new in found:
+                counts[wanted] = counts.get(wanted, 0) + 1
+                new = f"{wanted}.{counts[wanted]}"
             repeated.append(new)
-        found.append(new)
+        found[new] = None
     notes = []
     if repeated:
         notes.append(f"names that appear more than once got numbers: {listed(repeated)}")
-    return found, tuple(unnamed), notes
+    return list(found), tuple(unnamed), notes
 
 
 def _text_columns(names: list[str], body: list[Row]) -> tuple[str, ...]:
