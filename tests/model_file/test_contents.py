@@ -367,5 +367,7 @@ def test_axes_that_contradict_the_image_shape_are_refused(tmp_path):
     ).fit(IMAGES)
     model.save(tmp_path / "m")
     rewrite(tmp_path / "m", changed(fitted__axes=[4, 6]))
-    with pytest.raises(ModelFileError, match=re.escape("images of shape (6, 4, 1) can be given, got [4, 6].")):
+    with pytest.raises(
+        ModelFileError, match=re.escape("images of shape (6, 4, 1) can be given, got [4, 6].")
+    ):
         model_file.read(tmp_path / "m")
