@@ -165,8 +165,7 @@ class AnomalyDetector(Detects):
     codes_ : ndarray of shape (M, L) or None
         Codes of training windows, for the kind "code".
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early. Model files
-        do not contain it.
+        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early.
     n_features_in_ : int
         Number of features of a step, F.
     feature_names_in_ : ndarray of str

@@ -82,6 +82,7 @@ class Model(ReadsTrainingData):
             form.targets,
             form.known,
             form.n_responses,
+            form.typical_length,
         )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)

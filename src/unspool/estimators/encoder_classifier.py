@@ -135,7 +135,7 @@ class EncoderClassifier(FitsClassifier):
         cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
         are held out. "best_epoch" is the index of the epoch whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     head_history_ : dict
         The history of the head's training; equal to ``history_`` without fine-tuning.
 
