@@ -27,7 +27,7 @@ from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
-from unspool.estimators.checkpointing import read_checkpoint_arguments
+from unspool.estimators.checkpointing import held, read_checkpoint_arguments
 from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
@@ -353,10 +353,11 @@ class AnomalyDetector(Detects):
         )
         called = read_callbacks(callbacks)
         opened = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
-            self._fit(X, calibration, opened, called)
-        if opened is not None and not self.interrupted_:
-            opened.finish()
+        with held(opened):
+            with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
+                self._fit(X, calibration, opened, called)
+            if opened is not None and not self.interrupted_:
+                opened.finish()
         return self
 
     def _training_complaint(self, name: str, given: Any) -> _checks.Complaint:

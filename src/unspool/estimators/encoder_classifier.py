@@ -18,6 +18,7 @@ from unspool._types import (
     ScheduleName,
 )
 from unspool.blueprint import definition
+from unspool.estimators.checkpointing import held
 from unspool.estimators.classifier_fit import FitsClassifier
 from unspool.estimators.classifier_start import (
     autoencoder_complaints,
@@ -309,10 +310,12 @@ class EncoderClassifier(FitsClassifier):
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
         run = read_fit_arguments(self, initial, freeze, callbacks, checkpoint, checkpoint_every)
-        with fitting(self, how_to_go_on(self, run)) as run.interruption, torch_settings.training():
-            self._fit(run, X, y, sample_weight, validation_data, groups, None)
-        if run.checkpoint is not None and not self.interrupted_:
-            run.checkpoint.finish()
+        with held(run.checkpoint):
+            how = how_to_go_on(self, run)
+            with fitting(self, how) as run.interruption, torch_settings.training():
+                self._fit(run, X, y, sample_weight, validation_data, groups, None)
+            if run.checkpoint is not None and not self.interrupted_:
+                run.checkpoint.finish()
         return self
 
     def partial_fit(
