@@ -26,7 +26,7 @@ from benchmarks.turns import Entry, complain, hall, order
 from benchmarks.workers import WorkerError, run_whole
 
 HIDDEN = (10, 32, 64, 128)
-BATCHES = (256, 1)
+BATCHES = (256, 8, 1)
 STEPS, FEATURES = 100, 4
 SEED = 0  # of the inputs and weights, see `benchmarks.inputs.one_layer`
 
@@ -34,15 +34,21 @@ ENCODERS = {
     "unspool.runtime": "runtime",
     "torch.nn.LSTM": "torch",
     "unspool, compiled": "estimator",
+    "unspool.nn.LSTM": "module",
+    "unspool.runtime, compiled": "runtime_compiled",
     "onnxruntime": "onnxruntime",
 }
-STEPPERS = {"Stream.push": "stream", "torch.nn.LSTMCell": "cell"}
+STEPPERS = {
+    "Stream.push": "stream",
+    "torch.nn.LSTMCell": "cell",
+    "Stream.push, compiled": "stream_compiled",
+}
 
 
 def encoding(
     hidden: Sequence[int], batches: Sequence[int], counts: Sequence[int], rounds: int
 ) -> Iterator[Row]:
-    """The rows of whole sequences, and of single steps; a single one gets one thread.
+    """The rows of whole sequences, and of single steps; few sequences get one thread.
 
     Parameters
     ----------
@@ -54,7 +60,7 @@ def encoding(
     rounds : int
     """
     for count in counts:
-        sizes = [size for size in batches if size > 1 or count == 1]
+        sizes = [size for size in batches if size > 8 or count == 1]
         shapes = [Shape(size, STEPS, FEATURES, units) for size in sizes for units in hidden]
         yield from _by_turns("encode", ENCODERS, count, shapes, rounds)
     series = [Shape(1, STEPS, FEATURES, units) for units in hidden]

@@ -7,12 +7,14 @@ PyTorch and ONNX Runtime get a float32 tensor that is ready.
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 
 from benchmarks.contestants import Job, Ready, onnx_lstm, torch_lstm
 from unspool import LSTMAutoencoder, runtime
+from unspool._types import RuntimeBackendName
 
 PACKAGES = ("unspool", "torch", "numba", "numpy", "onnxruntime", "onnx")
 
@@ -51,9 +53,23 @@ def trained(job: Job) -> LSTMAutoencoder:
     return model
 
 
-def _runtime(job: Job) -> Ready:
-    model, x = runtime.Model(trained(job).contents()), job.inputs["x"]
-    return Ready(lambda: model.encode(x), {"h_n": model.encode(x)}, "numpy")
+def _runtime(job: Job, backend: RuntimeBackendName) -> Ready:
+    model, x = runtime.Model(trained(job).contents(), backend=backend), job.inputs["x"]
+    return Ready(lambda: model.encode(x), {"h_n": model.encode(x)}, model.backend)
+
+
+@torch.inference_mode()
+def _module(job: Job) -> Ready:
+    """The layer of `unspool.nn`, on a tensor that is ready."""
+    lstm, x = trained(job).module_.encoder.lstm, torch.from_numpy(job.inputs["x"])
+
+    @torch.inference_mode()
+    def call() -> torch.Tensor:
+        _, (h_n, _) = lstm(x, return_sequences=False)
+        return h_n[0]
+
+    codes = call().numpy()
+    return Ready(call, {"h_n": codes}, lstm.stack()[0][0].backend.name)
 
 
 def _estimator(job: Job) -> Ready:
@@ -72,12 +88,13 @@ def _torch(job: Job) -> Ready:
     return torch_lstm.prepare(job._replace(how="inference_mode"))
 
 
-def _stream(job: Job) -> Ready:
+def _stream(job: Job, backend: RuntimeBackendName) -> Ready:
     """A step of a series: the codes after all steps are checked, one step is timed."""
-    stream, steps = runtime.Model(trained(job).contents()).stream(), job.inputs["x"][0]
+    model, steps = runtime.Model(trained(job).contents(), backend=backend), job.inputs["x"][0]
+    stream = model.stream()
     for step in steps:
         code = stream.push(step)
-    return Ready(lambda: stream.push(steps[0]), {"h_n": code[None]}, "numpy")
+    return Ready(lambda: stream.push(steps[0]), {"h_n": code[None]}, stream.backend)
 
 
 @torch.inference_mode()
@@ -103,10 +120,13 @@ def _cell(job: Job) -> Ready:
 
 
 WAYS: Mapping[str, Callable[[Job], Ready]] = {
-    "runtime": _runtime,
+    "runtime": partial(_runtime, backend="numpy"),
+    "runtime_compiled": partial(_runtime, backend="compiled"),
+    "module": _module,
     "estimator": _estimator,
     "torch": _torch,
     "onnxruntime": onnx_lstm.prepare,
-    "stream": _stream,
+    "stream": partial(_stream, backend="numpy"),
+    "stream_compiled": partial(_stream, backend="compiled"),
     "cell": _cell,
 }

@@ -30,7 +30,14 @@ def runtime(folder: Path) -> tuple[float, Call]:
     """The model file in NumPy."""
     from unspool import runtime
 
-    return time.perf_counter(), runtime.load(folder / "model.unspool").encode
+    return time.perf_counter(), runtime.load(folder / "model.unspool", backend="numpy").encode
+
+
+def compiled(folder: Path) -> tuple[float, Call]:
+    """The model file in compiled kernels, which import Numba when they encode."""
+    from unspool import runtime
+
+    return time.perf_counter(), runtime.load(folder / "model.unspool", backend="compiled").encode
 
 
 def estimator(folder: Path) -> tuple[float, Call]:
@@ -58,6 +65,7 @@ def module(folder: Path) -> tuple[float, Call]:
 WAYS: Mapping[str, Callable[[Path], tuple[float, Call]]] = {
     "numpy alone": alone,
     "unspool.runtime": runtime,
+    "unspool.runtime, compiled": compiled,
     "torch, plain module": module,
     "unspool.load": estimator,
 }

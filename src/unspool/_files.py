@@ -21,7 +21,22 @@ except ImportError:  # Windows, which does not remove open files
 
 ABANDONED = 3600  # seconds after the last write at which an unfinished file counts as abandoned
 MAX_NAME = 255  # bytes of a file name, if the system does not say
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def is_stdout(path: str | Path) -> bool:
+    """Return whether a path means standard output."""
+    return str(path) in STDOUT
+
+
+def refuse_stream(path: Path) -> None:
+    """Raise an `InputError` if a path is a device or a pipe, to which no table is written."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"{path}: this is a device or a pipe; give - instead, which prints CSV to standard "
+            "output, and redirect that."
+        )
 
 
 def check_output_path(path: str | Path) -> None:

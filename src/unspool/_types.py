@@ -45,6 +45,7 @@ OptimizerName = Literal["adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad"
 ScheduleName = Literal["cosine", "constant", "reduce_on_plateau"]
 ScalingName = Literal["standard", "minmax", "robust", "none"]
 BackendName = Literal["compiled", "torch", "stepwise"]
+RuntimeBackendName = Literal["auto", "compiled", "numpy"]
 
 ScoreKind = Literal["window", "step", "trailing", "code"]
 ThresholdKind = Literal["moving", "quantile", "pareto", "alarms"]

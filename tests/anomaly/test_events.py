@@ -187,6 +187,11 @@ def event(**changed):
             "Expected contributions of shape (2, F) like the scores of series 0, got (2,).",
         ),
         (
+            lambda: find_events([[1.0]], [0.0], [[["x"]]]),
+            "Expected real numbers in the contributions of series 0, got dtype <U1; convert text "
+            "to numbers with X.astype(float).",
+        ),
+        (
             lambda: find_events([[1.0]], [0.0], [[[1.0, -1.0]]]),
             "Expected contributions of 0 or more, got -1.0 at step 0, feature 1 of series 0.",
         ),

@@ -202,6 +202,8 @@ def test_output_is_flushed_after_every_line(run, detector, log, pauses, monkeypa
 
 @pytest.mark.parametrize("what", ["truncated", "replaced", "removed"])
 def test_a_file_that_was_replaced_ends_the_run(run, detector, log, pauses, tmp_path, what):
+    size = log.stat().st_size
+
     def change():
         if what == "truncated":
             log.write_text("time,flow,heat\n")
@@ -215,7 +217,15 @@ def test_a_file_that_was_replaced_ends_the_run(run, detector, log, pauses, tmp_p
     pauses.append(change)
     done = run("detect", log, "--follow", "--model", detector, "--state", tmp_path / "state.npz")
     assert done.code == 1
-    assert f"log.csv: the file was {what}" in done.err
+    happened = {
+        "truncated": f"truncated, from {size:,} bytes to 15",
+        "replaced": "replaced by another file",
+        "removed": "removed",
+    }
+    assert done.err.endswith(
+        f"{log}: the file was {happened[what]} while it was followed; start again to follow the "
+        "current file.\n"
+    )
     assert len(read_csv(done.out)["score"]) == 40
     assert (tmp_path / "state.npz").exists()
 

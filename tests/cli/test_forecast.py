@@ -313,9 +313,45 @@ def test_rows_of_the_future_that_are_not_later_than_the_data_are_left_out(
     assert (past.code, "after the end of DATA" in past.err) == (1, True)
 
 
+KNOWN = ["--kind", "forecaster", "--horizon", 2, "--known", "a", "--targets", "b", *QUICK]
+
+
+def test_a_future_file_has_the_series_of_the_data(run, tmp_path):
+    path, future = tmp_path / "m.unspool", tmp_path / "future.csv"
+    ids, values = np.repeat(["x", "y"], 20), np.random.default_rng(0).normal(size=(2, 40))
+    columns = {"id": ids, "a": values[0], "b": values[1]}
+    data = write_csv(tmp_path / "data.csv", columns)
+    assert run("fit", data, "--window", 6, *KNOWN, "-o", path).code == 0
+    write_csv(future, {"id": ["x", "x", "z", "z"], "a": [1, 2, 3, 4]})
+    done = run("forecast", path, data, "--future", future)
+    assert done.err.endswith(f"{future} has no rows of the id 'y', which is in DATA.\n")
+    write_csv(future, {"a": [1, 2, 3, 4]})
+    done = run("forecast", path, data, "--future", future)
+    assert done.err.endswith(
+        f"Expected 2 series in {future}, as in DATA, got 1; give an id column, or forecast one "
+        "series after another.\n"
+    )
+
+
+def test_known_features_after_every_window_need_windows(run, tmp_path):
+    path, rows = tmp_path / "m.unspool", np.random.default_rng(0).normal(size=(2, 40))
+    columns = {"id": np.arange(40) // 8, "a": rows[0], "b": rows[1]}
+    data = write_csv(tmp_path / "data.csv", columns)
+    assert run("fit", data, *KNOWN, "-o", path).code == 0
+    done = run("forecast", path, data, "--every")
+    assert done.err.endswith(
+        "With --every, the features that are known ahead are read from the steps after each "
+        "window, but DATA holds sequences; give --window, or --future.\n"
+    )
+
+
 def test_a_future_file_that_would_not_be_read_is_refused(run, series, with_known, tmp_path):
     done = run("forecast", with_known, series, "--every", "--future", series)
-    assert (done.code, "With --every, the features" in done.err) == (1, True)
+    assert done.code == 1
+    assert done.err.endswith(
+        "With --every, the features that are known ahead are read from DATA; leave --future out, "
+        "or forecast only after the last window.\n"
+    )
     path = tmp_path / "m.unspool"
     options = ["--kind", "forecaster", "--window", 8, "--horizon", 4, "-o", path, *QUICK]
     assert run("fit", series, *options).code == 0

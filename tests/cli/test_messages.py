@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ OPTIONS = {
         "it needs a detector: give --model with a file that --save wrote, or --normal"
     ),
     "detect DATA --follow --model DETECTOR --scores a.csv": (
-        "it reads one series and prints its scores to stdout; leave out --scores"
+        "it reads lines one by one and prints their scores to stdout; leave out --scores"
     ),
     "detect DATA --normal-until soon": "--normal-until must be a time like",
     "detect DATA --normal-until 1999-01-01": (
@@ -56,6 +57,19 @@ OPTIONS = {
         "--label and --labels both give labels; leave one of them out"
     ),
     "fit DATA -o m --window 8 --quiet --verbose": "not together with --quiet",
+    "fit DATA -o m --window 8 --missing -200,mask": (
+        "it names values that mean missing, such as -200; give --on-missing mask"
+    ),
+    "import torch.pt -o m": (
+        "PyTorch weights do not contain the number of steps of a sequence; add --max-length N."
+    ),
+    "detect BEATS --normal BEATS --plot a.png": (
+        "--plot draws series, but DATA holds sequences, each with one score; leave --plot out, and "
+        "see `unspool plot reconstruction`."
+    ),
+    "evaluate MANY --time time": (
+        "many.zip: the archive has several files; unpack it, and give one of them."
+    ),
     "import torch.pt -o m --forecast --classify": "--forecast and --classify exclude each other",
     "plot history MODEL -o a.png --count 3": ("The picture history has no --count; leave it out."),
     "plot history MODEL -o a.png --start 3": ("The picture history has no --start; leave it out."),
@@ -82,9 +96,13 @@ def test_a_command_that_cannot_run_says_why(
         "DETECTOR": detector,
         "BEATS": heartbeats,
         "ROWS": write_csv(tmp_path / "rows.csv", rows),
+        "MANY": tmp_path / "many.zip",
         "SCORES": write_csv(tmp_path / "scores.csv", {"score": [1.0, 2.0], "label": [0, 1]}),
     }
     (tmp_path / "torch.pt").write_bytes(b"")
+    with zipfile.ZipFile(files["MANY"], "w") as archive:
+        for name in ("a.csv", "b.csv"):
+            archive.writestr(name, "score,label\n1,0\n")
     before = sorted(tmp_path.iterdir())
     done = run(*(files.get(word, word) for word in line.split()))
     assert done.code in (1, 2)
@@ -137,7 +155,8 @@ def test_a_json_file_of_windows_is_of_one_series(run, tmp_path):
 LINES = {
     "flow,speed\n1,2\n": (
         "there is no column heat, which the detector reads; the columns are flow, speed. Name "
-        "other columns with --columns, in the detector's order."
+        "other columns with --columns, in the detector's order, or, if these are not the names, "
+        "give --skip or --header 0."
     ),
     "1,2,3,4\n1,2,3,4\n": (
         "the detector reads 2 features, but the first line has 4 fields (0, 1, 2, 3); name the "

@@ -15,9 +15,9 @@ from unspool.errors import InputError
 X = np.random.default_rng(0).normal(size=(12, 6, 2)).cumsum(1)
 DAYS = pd.date_range("2024-01-01", periods=6)
 NO_INSTANCE = pd.MultiIndex.from_arrays([[], []])
-ROWS = (
+CUT = (
     "cut it into windows with Windows(frame, size), or give [frame] for one sequence. For a table "
-    "of several series see sequences_from_table; if every row is a sequence, "
+    "of several series see sequences_from_table; "
 )
 
 
@@ -45,12 +45,13 @@ CASES = {
     "a frame with an index of times": (
         lambda: as_sequences(pd.DataFrame(X[:6, :, 0], index=DAYS)),
         "Expected a sequence in every row, but the rows of this frame are steps of time, since its "
-        f"index contains times; {ROWS}call .reset_index(drop=True).",
+        f"index contains times; {CUT}if every row is a sequence, call .reset_index(drop=True).",
     ),
     "a frame with a column of times": (
         lambda: as_sequences(pd.DataFrame(X[:6, :2, 0], columns=["time", "a"])),
         "Expected a sequence in every row, but the rows of this frame are steps of time, since it "
-        f"has a column 'time'; drop that column, and {ROWS}drop that column only.",
+        f"has a column 'time'; drop that column, and {CUT}if every row is a sequence, drop that "
+        "column only.",
     ),
     "times that go back": (
         lambda: as_sequences([pd.DataFrame(X[0], index=DAYS[::-1])]),

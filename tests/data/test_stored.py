@@ -332,19 +332,39 @@ def test_a_selection_of_rows_has_the_blocks_of_its_rows(tmp_path):
 
 def test_a_column_without_numbers_is_refused_by_its_name(tmp_path):
     table = TABLE.append_column("text", pa.array(["x"] * len(TABLE)))
-    with pytest.raises(InputError, match="Expected numbers in column 'text', got string"):
+    with pytest.raises(InputError) as caught:
         Windows(dataset(tmp_path, table), 12)
+    assert str(caught.value) == (
+        "Expected numbers in column 'text', got string; leave it out, for example with "
+        "read_file(path, window=size) or sequences_from_table(dataset, id=column, columns=names)."
+    )
 
 
 def test_a_large_row_group_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(stored_table, "MAX_PIECE_BYTES", 1000)
-    with pytest.raises(InputError, match="a row group of 70 rows, 1,680 bytes in memory"):
+    with pytest.raises(InputError) as caught:
         Windows(dataset(tmp_path), 12)
+    assert str(caught.value) == (
+        "The data set has a row group of 70 rows, 1,680 bytes in memory, which is read as a whole; "
+        "write it with at most 5 rows in each row group (`row_group_size` of pyarrow)."
+    )
 
 
 def test_an_empty_data_set_is_refused(tmp_path):
     with pytest.raises(InputError, match="Expected a data set with rows"):
         Windows(dataset(tmp_path, TABLE.slice(0, 0), files=1), 12)
+
+
+def test_a_file_with_other_rows_than_when_it_was_opened_is_an_error_when_it_is_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + "1.5,2\n" * 70)
+    windows = Windows(pyarrow.dataset.dataset(path, format="csv"), 12)
+    path.write_text("a,b\n" + "1.5,2\n" * 9)
+    with pytest.raises(InputError) as caught:
+        list(windows.chunks())
+    assert str(caught.value) == (
+        "The data set has changed: a piece of 70 rows has 9 now; open it again."
+    )
 
 
 def test_a_file_that_was_removed_is_an_error_when_it_is_read(tmp_path):

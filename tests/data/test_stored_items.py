@@ -53,8 +53,21 @@ def test_an_object_must_return_one_sequence_for_each_index():
         def take(self, indices):
             return self.values
 
-    with pytest.raises(InputError, match="must return one sequence for each index"):
+    with pytest.raises(InputError) as caught:
         as_sequences(Wrong(VALUES))
+    assert str(caught.value) == (
+        "`take` of Wrong must return one sequence for each index, got an array of shape "
+        "(60, 12, 3) for 1 indices; return an array (B, T, F), or a tuple of it and lengths (B,)."
+    )
+
+
+@pytest.mark.parametrize("index", [N, -N - 1])
+def test_an_index_that_an_object_does_not_have_is_an_error(index):
+    sequences = as_sequences(Takes(VALUES))
+    np.testing.assert_array_equal(sequences[-1], VALUES[-1])
+    with pytest.raises(IndexError) as caught:
+        sequences[index]
+    assert str(caught.value) == f"Expected an index from -60 to 59, got {index}."
 
 
 def test_an_object_must_return_the_same_lengths_again():
@@ -81,5 +94,8 @@ def test_a_map_style_data_set_may_return_lists_of_steps():
 def test_an_object_must_return_lengths_within_its_array(length):
     given = Takes(VALUES, np.full(N, length))
     given.take = lambda indices: (VALUES[indices], np.full(len(indices), length))
-    with pytest.raises(InputError, match=f"lengths from 0 to {T}.* got {length}"):
+    with pytest.raises(InputError) as caught:
         as_sequences(given)
+    assert str(caught.value) == (
+        f"`take` of Takes must return lengths from 0 to 12, the steps of its array, got {length}."
+    )

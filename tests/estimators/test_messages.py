@@ -13,6 +13,7 @@ from unspool import (
     LSTMAutoencoder,
     LSTMForecaster,
     Sequences,
+    Windows,
 )
 from unspool._loss_parameter import read_loss
 from unspool.anomaly import GlobalZ, MovingZ
@@ -177,6 +178,20 @@ def test_what_is_wrong_is_said_in_full(name):
     with pytest.raises(InputError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_a_class_without_windows_that_overlap_no_other_group_cannot_be_trained():
+    one, two = SERIES[:14], SERIES[:40]
+    windows = Windows([one, two], 6)
+    owner, start = windows.place(np.arange(len(windows)))
+    groups = np.where(owner == 0, start % 2, 2 + start // 12)
+    parameters = {**QUICK, "validation_split": 0.3}
+    with pytest.raises(InputError) as caught:
+        EncoderClassifier(dense(), **parameters).fit(windows, owner, groups=groups)
+    assert str(caught.value) == (
+        "`groups` leaves no sequence of some class to train on, because windows of other groups "
+        "overlap them; give all windows of a series the same group, or set validation_split=0."
+    )
 
 
 def test_what_is_neither_a_series_nor_sequences_is_shown():

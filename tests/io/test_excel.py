@@ -88,7 +88,11 @@ def test_damaged_and_empty_workbooks_are_refused(tmp_path):
 def test_a_cell_far_from_the_table_does_not_fill_the_memory(tmp_path):
     far = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     path = workbook(tmp_path / "a.xlsx", far, Log=LOG)
-    refused(path, "the cells of 'xl/worksheets/s1.xml' extend to row 1,048,576", window=2)
+    message = (
+        "the cells of 'xl/worksheets/s1.xml' extend to row 1,048,576 and column 16,384; delete "
+        r"what is far from the table, or save it as \.csv\."
+    )
+    refused(path, message, window=2)
 
 
 def test_workbooks_that_unpack_to_far_too_much_are_refused(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -194,3 +195,18 @@ def test_loaded_is_frozen_and_names_are_listed_up_to_eight():
         loaded.notes = ("other",)
     assert listed(["a", "b"]) == "a, b"
     assert listed([str(i) for i in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
+
+
+def test_a_key_for_a_file_without_parts_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    said = "`key`: 'x' names a part of a file of several, but a .csv file has one; leave it out."
+    for data in (path, tmp_path):
+        with pytest.raises(InputError) as caught:
+            read_file(data, window=2, key="x")
+        assert str(caught.value).endswith(said)
+        (tmp_path / "b.csv").write_text("a,b\n1,2\n3,4\n")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.write(path, "a.csv")
+    with pytest.raises(InputError, match=r"`key`: unknown file 'x': known are 'a[.]csv'"):
+        read_file(tmp_path / "c.zip", window=2, key="x")

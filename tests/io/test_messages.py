@@ -1,9 +1,11 @@
 """Messages about files that no other test compares; the path comes before each of them."""
 
+import struct
 import zipfile
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -128,6 +130,22 @@ CASES = [
      "the file contains no array of numbers, but 'a', 'b'; name a cell array with `key` (--key "
      "NAME)."),
     ("a.mat", matlab(a="text"), {}, "the file contains no array of numbers, but 'a' (<U4)."),
+    ("a.mat", text(struct.pack("<5i", 0, 20_000, 20_000, 0, 2) + b"x\0"), {},
+     "the file has 22 bytes, but its variables have 400,000,000 values; if that is intended, write "
+     "it as .npy."),
+    ("a.jsonl", text(b'{"a": ["\xff"]}\n{"a": ["b"]}\n'), {},
+     "the text is not UTF-8 (invalid start byte); save it as UTF-8."),
+    ("a.json", text('[{"a": "x\\ud800"}]'), {},
+     "a text contains '\\ud800', which is half of a character; write the file again."),
+    ("a.parquet", parquet(a=[[1.0, 2.0], [3.0, 4.0]]), {"stream": True},
+     "cells hold lists, which are not read in pieces; give stream=False (--no-stream) to read the "
+     "whole file."),
+    ("a.parquet", parquet(a=[1.0, 2.0], b=["x", "y"]), {"stream": True, "columns": ["a", "b"]},
+     "column 'b' contains string, which is not read in pieces; leave it out with drop=['b'] "
+     "(--drop b), or give stream=False (--no-stream) to read the whole file."),
+    ("a.npy", npy(np.ones((4, 3, 2))), {"stream": True, "window": 2},
+     "windows of sequences are not read in pieces; give stream=False (--no-stream) to read the "
+     "whole file, or leave `window` out."),
     ("a.csv", text("a,b\n1,\n,2\n3,\n"), {"window": 1, "missing": "drop"},
      "every step has a missing value (1 in a, 2 in b), so missing='drop' (--on-missing drop) "
      "leaves none; leave out columns that are mostly missing."),
@@ -144,14 +162,12 @@ CASES = [
     ("a.tsv", text("1\t2\n1\n"), {},
      "line 2: expected a label and steps, separated by tabs, got '1'; if the table has other "
      "separators, rename it to end in .csv or .txt."),
-    ("a", folder(x_ts=text("@x\n"), y_ts=text("@y\n")), {},
-     "x.ts: a .ts file contains sequences; give one file."),
     ("a", folder(x_png=picture(3, 2), y_png=picture(2, 2)), {"images": True},
      f"y.png: the picture has 2x2 pixels, but x.png has 2x3; {IN_PICTURES}"),
     ("a", folder(x_npy=npy(MATRIX), y_npy=npy(MATRIX)), {"files": "rows"},
      "`files`: only tables are joined to rows; leave it out."),
     ("a", folder(x_npy=npy(np.ones((3, 2, 2))), y_npy=npy(MATRIX)), {"window": 1},
-     "x.npy is no series (T, F); give one file."),
+     "y.npy holds one matrix, but x.npy sequences; select files of one form with a pattern."),
     ("a", folder(x_npy=npy(MATRIX), y_npy=npy(np.ones((3, 4)))), {"window": 1},
      "y.npy has 4 features, but x.npy has 2; select files of one form with a pattern."),
     ("a", folder(x_zip=zipped("a.csv", "b.csv"), y_zip=zipped("a.csv", "b.csv")), {"window": 1},
@@ -231,6 +247,16 @@ def refused(path, message, **options):
     with pytest.raises(InputError) as caught:
         read_file(path, **options)
     assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_data_set_of_many_sequences_needs_an_id(tmp_path):
+    parquet(a=[1.0, 2.0])(tmp_path / "a.parquet")
+    with pytest.raises(InputError) as caught:
+        sequences_from_table(pyarrow.dataset.dataset(tmp_path))
+    assert str(caught.value) == (
+        "Expected `id`, the column that says which sequence a row belongs to; cut a data set that "
+        "is one series with Windows(dataset, size)."
+    )
 
 
 def test_times_of_a_table_that_are_words_are_refused():

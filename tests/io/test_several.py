@@ -94,7 +94,11 @@ def test_files_that_unpack_to_far_too_much_are_refused(tmp_path, ending, monkeyp
     path.write_bytes(PACK[ending](b"1,2\n" * 8_000_000))
     limit = max(1 << 20, 200 * path.stat().st_size)
     assert limit < 32_000_000
-    refused(path, f"the file unpacks to more than {limit:,} bytes", window=2)
+    message = (
+        f"the file unpacks to more than {limit:,} bytes; if that is intended, unpack it, and read "
+        r"the result\."
+    )
+    refused(path, message, window=2)
 
 
 def test_the_only_data_in_a_zip_archive_is_read(tmp_path):

@@ -90,9 +90,9 @@ def test_options_of_texts_are_refused_for_a_file_that_is_not_text(tmp_path):
     ("text", "message"),
     [
         (
-            "a,b\n1,2\n3,4\n5,6\nTotal\n",
-            f"line 5 has 1 field instead of 2: 'Total'; {SAME_ROWS}; if the table ends above this "
-            "line, keep `head -n 4` of the file.",
+            "a,b\n1,2\n3,4\n5,6\nend of file\n",
+            f"line 5 has 1 field instead of 2: 'end of file'; {SAME_ROWS}; if the table ends above "
+            "this line, keep `head -n 4` of the file.",
         ),
         (
             "a,b,c\n1,2\n3,4\n",
@@ -108,6 +108,12 @@ def test_options_of_texts_are_refused_for_a_file_that_is_not_text(tmp_path):
 def test_rows_of_other_widths_are_refused_with_their_line_and_text(tmp_path, text, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         read(tmp_path, text)
+
+
+def test_a_line_of_another_width_that_sums_up_the_others_is_left_out(tmp_path):
+    table, notes = read(tmp_path, "a,b\n1,2\n3,4\n5,6\nTotal\n")
+    assert table == {"a": [1, 3, 5], "b": [2, 4, 6]}
+    assert notes == ("line left out that sums up others: 'Total'",)
 
 
 def test_a_word_among_numbers_is_refused_with_its_row(tmp_path):

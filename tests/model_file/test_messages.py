@@ -164,6 +164,19 @@ def test_a_file_whose_fields_do_not_fit_is_refused_with_the_reason(
         assert str(caught.value) == f"{path} does not hold a usable model: {reason}"
 
 
+def test_a_part_that_only_load_reads_is_named_if_it_has_another_type(saved, tmp_path):
+    path = tmp_path / "m"
+    path.write_bytes(saved("classifier"))
+    rewrite(path, changed(parameters__autoencoder__model=[]))
+    model_file.read(path)
+    with pytest.raises(ModelFileError) as caught:
+        unspool.load(path)
+    assert str(caught.value) == (
+        f"{path} does not hold a usable model: a part is missing or has an unexpected type "
+        "(TypeError: unhashable type: 'list'); train and save the model again."
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "window", "got"), [("targets", 6, "0 and [1]"), ("responses", 8, "1 and []")]
 )

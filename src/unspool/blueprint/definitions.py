@@ -288,7 +288,9 @@ def blueprint(model: str, parameters: Parameters, facts: Facts) -> Blueprint:
     facts : Facts
         What `fit` learned from the data.
     """
-    return definition(model).build(parameters, facts)
+    build = definition(model).build
+    assert build is not None
+    return build(parameters, facts)
 
 
 def complaints(estimator: str, parameters: Mapping[str, Any]) -> list[Complaint]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,10 +227,6 @@ class Relation:
     complaint: Callable[[Parameters], Complaint]
 
 
-def _no_build(parameters: Parameters, facts: Facts) -> Blueprint:
-    raise NotImplementedError("This estimator is built on another one.")
-
-
 @dataclass(frozen=True)
 class Definition:
     """The parameters of an estimator, and how its blueprint is built from them.
@@ -242,14 +238,14 @@ class Definition:
     training : mapping of names to rules
         All other parameters.
     relations : tuple of Relation
-    build : function
-        Makes the blueprint of parameters and `Facts`.
+    build : function, optional
+        Makes the blueprint of parameters and `Facts`; None if another estimator has it.
     """
 
     structure: Mapping[str, Rule]
     training: Mapping[str, Rule]
     relations: tuple[Relation, ...] = ()
-    build: Callable[[Parameters, Facts], Blueprint] = field(default=_no_build)
+    build: Callable[[Parameters, Facts], Blueprint] | None = None
 
     @property
     def parameters(self) -> dict[str, Rule]:

@@ -11,20 +11,17 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from unspool._durations import Duration
     from unspool._types import Missing as MissingName
     from unspool._types import MissingPolicy
-    from unspool.data.windows import Windows
     from unspool.estimators.base import Model as Trained
     from unspool.io.file_data import FileData
 
-from unspool.cli.option_values import gap_limit, number_of_steps, number_or_text, split_names
-from unspool.cli.options import missing_of, say
+from unspool.cli.option_values import gap_limit, number_or_text, split_names
 
 
 class OnMissing(StrEnum):
@@ -66,8 +63,10 @@ class Columns:
     id: Annotated[
         str | None,
         typer.Option(
-            help="Name of the column that separates series; by default recognised by name or, "
-            "if times repeat, because they rise within each of its values."
+            metavar="A,B,…",
+            help="Name of the column that separates series, or names of several that do so "
+            "together; by default recognised by name or, if times repeat, because they rise within "
+            "each of its values.",
         ),
     ] = None
     label: Annotated[
@@ -77,7 +76,14 @@ class Columns:
             "passed on to the output and never used for training."
         ),
     ] = None
-    rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
+    rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--rows/--no-rows",
+            help="Whether each row of DATA is one sequence. By default it is if the columns have "
+            "dates as names.",
+        ),
+    ] = None
     missing: Annotated[
         list[str] | None,
         typer.Option(
@@ -335,77 +341,24 @@ class Reading(Columns):
         future. `weight` is the column of weights. With `maybe_images`, a file that surely holds
         images is read as images.
         """
-        from unspool.cli.reading import print_notes, read_as_trained, reading_of
+        from unspool.cli.data_reading import read_data
+        from unspool.cli.reading import read_without_lost_key, reading_of
         from unspool.cli.stdin import data_path
-        from unspool.errors import InputError
-        from unspool.io.files import read_file
-        from unspool.io.loading import has_column_names, holds_images
 
         data = data_path(data)
-        window, stride = number_of_steps(self.window), number_of_steps(self.stride)
-        dilation = self.dilation
-        max_gap = None if self.max_gap is None else gap_limit(self.max_gap)
-        columns, given = self.names(), self.keywords()
-        reading = {} if model is None else self.unless_given(reading_of(model))
-        if reading.get("rows"):
-            given["rows"] = True
-        if model is not None:
-            missing = missing_of(model)
-        if model is not None and not given["rows"]:
-            if model.window_ is not None:
-                window, stride = window or model.window_[0], stride or model.window_[1]
-                dilation = dilation or model.dilation_
-                max_gap = model.max_gap_ if self.max_gap is None else max_gap
-            known = getattr(model, "feature_names_in_", None)
-            if (
-                columns is None
-                and known is not None
-                and has_column_names(data, self.key or reading.get("key"))
-            ):
-                columns = [str(name) for name in known]
-        if self.images is None:
-            of_images = getattr(model, "image_shape_", None) is not None
-            given["images"] = of_images or (
-                maybe_images and model is None and window is None and holds_images(data)
-            )
-        read = partial(
-            read_file,
+        before = {} if model is None else self.unless_given(reading_of(model))
+        of_file = partial(
+            read_data,
+            self,
             data,
-            stride=1 if stride is None else stride,
-            columns=columns,
+            model,
+            tail=tail,
+            more=more,
             weight=weight,
-            tail=tail and window is not None,
-            short="keep" if self.keep_short else "error",
-            dilation=dilation or 1,
-            missing=self.policy(missing),
+            missing=missing,
+            maybe_images=maybe_images,
         )
-        given["max_gap"] = "auto" if self.max_gap is None and max_gap is None else max_gap
-        if window is None:
-            reading.pop("max_gap", None)  # nothing is cut
-
-        def as_trained(window: "Duration | int | None") -> "FileData":
-            loaded, used = read_as_trained(
-                data, partial(read, window=window), given, columns, reading
-            )
-            given.update(used)
-            reading.clear()  # it is in `given` now
-            return loaded
-
-        try:
-            if more and isinstance(window, str):  # the file says how many steps a window has
-                windows = cast("Windows", as_trained(window).source)
-                window = windows.size
-                read = partial(read, stride=windows.stride)
-                if windows.max_gap is not None:  # a duration, in the unit of the times
-                    given["max_gap"] = windows.max_gap
-            loaded = as_trained(window + more if isinstance(window, int) else window)
-        except InputError as error:
-            if self.columns is None and columns is not None and "`columns`" in str(error):
-                error.add_note(f"The model was trained on the features {', '.join(columns)}.")
-            raise
-        print_notes(data.name, loaded, of_model=columns is not None and self.columns is None)
-        say(f"{data.name}: {loaded.source!r}")
-        return loaded
+        return read_without_lost_key(data, before, of_file)
 
 
 @dataclass(frozen=True)

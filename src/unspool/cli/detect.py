@@ -140,13 +140,13 @@ def detect(
     Exit codes: 0 on success, with or without events; 1 for input that cannot be used; 2 for wrong
     usage; with --exit-code, 3 if there are events; 130 or 143 after Ctrl-C or SIGTERM.
     """
-    from unspool._files import check_not_overwriting
+    from unspool._files import check_not_overwriting, is_stdout
     from unspool.cli.checkpoints import training_arguments
     from unspool.cli.detect_outputs import Outputs, summary
     from unspool.errors import InputError
 
     shown = verbosity(quiet=quiet, verbose=verbose)
-    if str(output) == "-":
+    if output is not None and is_stdout(output):
         output = None
     outputs = Outputs(output, scores, plot, save)
     inputs = {"DATA": data, "--normal": normal, "--model": model}
@@ -183,7 +183,7 @@ def detect(
     if state is not None:
         raise typer.BadParameter("it needs --follow; leave it out", param_hint="--state")
 
-    from unspool.cli.detection_data import read_detection_data
+    from unspool.cli.detection_data import check_times, read_detection_data
     from unspool.cli.detector_options import (
         flag_messages,
         load_detector_or_model,
@@ -201,6 +201,7 @@ def detect(
     if saved is not None and saved.max_gap_ is not None:
         gap = None  # the detector cuts series itself
     given_data = read_detection_data(data, columns, known, missing, reading, max_gap=gap)
+    check_times(given_data, detecting.gap_limit if saved is None else saved.max_gap_)
     if saved is None or compare:
         ways = normal, normal_until, columns, missing, reading, gap
         normal_data, scored = _normal_and_scored(given_data, *ways)
@@ -307,11 +308,10 @@ def _normal_and_scored(
         at = n_before(data, normal_until)
     else:
         at = [length // DEFAULT_NORMAL for length in data.lengths]
-        what = "first fifth" if len(at) == 1 else "first fifth of each series"
+        of_each = "" if len(at) == 1 else " of each series"
         options.say(
-            f"{data.name}: the {what} is taken as normal and the rest is scored; use "
-            "--normal-until "
-            "or --normal to change that"
+            f"{data.name}: the first fifth{of_each} is taken as normal and the rest is scored; use "
+            "--normal-until or --normal to change that"
         )
     first, rest = data.split(at)
     remedy = "--normal or --normal-until" if normal_until is None else "another --normal-until"

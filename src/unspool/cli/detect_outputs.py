@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unspool import _checks
-from unspool._files import check_not_overwriting, check_output_path
+from unspool._files import check_not_overwriting, check_output_path, refuse_stream
 from unspool.anomaly import events
 from unspool.cli import options
 from unspool.cli.pictures import PICTURE_ENDINGS, save_picture
@@ -46,6 +46,8 @@ class Outputs:
         inputs : dict of flags to paths
             The files that are read; they must not be overwritten.
         """
+        if self.events is not None:
+            refuse_stream(self.events)
         for path, what, endings in (
             (self.events, "ending", events.ENDINGS),
             (self.plot, "ending of a picture", PICTURE_ENDINGS),

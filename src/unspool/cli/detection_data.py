@@ -1,7 +1,7 @@
 """The data that an anomaly detector reads from a file, with times, labels and names of series."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import Missing
+from unspool._types import Missing, MissingPolicy
 from unspool.anomaly.events import Event
 from unspool.anomaly.inputs import DetectorInput, breaks_in
 from unspool.cli.data_options import Columns
 from unspool.cli.options import say
-from unspool.cli.reading import print_notes, read_as_trained
+from unspool.cli.reading import print_notes, read_as_trained, read_without_lost_key
 from unspool.cli.stdin import data_path
 from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, IntArray, Sequences
@@ -23,7 +23,7 @@ from unspool.errors import InputError
 from unspool.io.endings import ARRAYS, PACKED, ending_of
 from unspool.io.file_data import Column, FileData
 from unspool.io.files import read_file
-from unspool.io.loading import has_column_names
+from unspool.io.loading import has_column_names, holds_pictures, holds_sequences
 from unspool.io.several import is_several
 from unspool.io.time_columns import TimeFormat
 from unspool.io.time_output import OutputTimes, order_of
@@ -59,6 +59,10 @@ class DetectionData:
         Writes times as the file does.
     rows : list of arrays (T_i,) of int, optional
         Row of the file of every step.
+    id_parts : mapping of str to array (number of series,)
+        The columns that are joined to `ids`.
+    times_in_header : bool
+        Whether each row of the file is a series, whose times are the names of columns.
     """
 
     name: str
@@ -71,6 +75,8 @@ class DetectionData:
     breaks: list[IntArray] | None = None
     time_format: TimeFormat | None = None
     rows: list[Column] | None = None
+    id_parts: Mapping[str, Column] = field(default_factory=dict)
+    times_in_header: bool = False
 
     @property
     def X(self) -> Any:
@@ -122,6 +128,7 @@ class DetectionData:
             series=[self.series[i][parts[i]] for i in kept],
             rows=None if self.rows is None else [self.rows[i][parts[i]] for i in kept],
             ids=None if self.ids is None else [self.ids[i] for i in kept],
+            id_parts={name: values[kept] for name, values in self.id_parts.items()},
             breaks=self.breaks
             and [breaks_in(self.breaks[i], parts[i], self.lengths[i]) for i in kept],
         )
@@ -136,7 +143,9 @@ class DetectionData:
 
     def order(self) -> IntArray | None:
         """Return the order that puts steps as in the file; None if they are."""
-        return None if self.rows is None else order_of(np.concatenate(self.rows))
+        if self.rows is None or self.times_in_header:
+            return None
+        return order_of(np.concatenate(self.rows))
 
     def written_at(self, events: Sequence[Event]) -> list[Column] | None:
         """Return one array (T_i,) for each series with the file's times at the steps of events."""
@@ -160,7 +169,8 @@ class DetectionData:
             return known if "id" in known else {"sequence": self.row_names(), **known}
         columns: dict[str, Any] = {}
         if self.ids is not None:
-            columns["id"] = np.repeat(self.row_names(), self.lengths)
+            parts = {"id": self.row_names(), **self.id_parts}
+            columns |= {name: np.repeat(one, self.lengths) for name, one in parts.items()}
         times = self.output_times()
         if times is not None:
             columns["time"] = times
@@ -217,10 +227,53 @@ def read_detection_data(
     max_gap : "auto" or None, default "auto"
         Whether series are cut at gaps in time that the file shows.
     """
-    policy = columns.policy(missing)
     path = data_path(path)
-    reading = columns.unless_given(dict(reading or {}))
-    rows = columns.rows or bool(reading.get("rows"))
+    if columns.images or holds_pictures(path):
+        raise InputError(
+            f"{path.name}: `unspool detect` scores series and sequences, and images have no steps; "
+            "use `unspool score`, which writes the error of each image."
+        )
+    of_file = partial(_read, path, columns, features, columns.policy(missing), max_gap)
+    return read_without_lost_key(path, columns.unless_given(dict(reading or {})), of_file)
+
+
+def check_times(data: DetectionData, max_gap: float | str | None) -> None:
+    """Check that gaps in time can be found, if a detector is to find them.
+
+    Raises
+    ------
+    InputError
+        If the data have no times.
+    """
+    if max_gap is None or data.sequences is not None:
+        return
+    times = data.columns.get("time")
+    if times is None:
+        raise InputError(
+            f"{data.name}: --max-gap of the detector needs the times of the steps, but the file "
+            "has no column of times; name it with --time."
+        )
+    if times[0].dtype.kind != "M" and not isinstance(max_gap, str):
+        say(gap_of_numbers(data.name, max_gap))
+
+
+def gap_of_numbers(name: str, max_gap: float) -> str:
+    """Return the message about a gap that a model keeps, for times whose unit is unknown."""
+    return (
+        f"{name}: the times are plain numbers, and the --max-gap of training, {max_gap:g}, is "
+        "taken in their unit"
+    )
+
+
+def _read(
+    path: Path,
+    columns: Columns,
+    features: Sequence[str] | None,
+    policy: MissingPolicy,
+    max_gap: str | None,
+    reading: dict[str, Any],
+) -> DetectionData:
+    rows = bool(reading.get("rows")) if columns.rows is None else columns.rows
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
     named = given
@@ -242,11 +295,13 @@ def read_detection_data(
         return read_as_trained(path, of_columns, given, named, before)[0]
 
     is_array = not has_names and _ending_inside(path) in ARRAYS
-    long = (has_names or is_array or is_several(path)) and not rows
+    several = is_several(path) and not holds_sequences(path)
+    long = (has_names or is_array or several) and not rows
     try:
         loaded = read(1 if long else None)
-        if is_array and loaded.series_ids is not None:
-            loaded = read(None)  # an array (N, T, F) holds sequences, each with one score
+        found_rows = loaded.rows_are_sequences and not loaded.times_in_header
+        if (is_array and loaded.series_ids is not None) or (long and found_rows):
+            loaded = read(None)  # (N, T, F), or rows, hold sequences, each with one score
     except InputError as error:
         if given is None and named is not None and "`columns`" in str(error):
             error.add_note(f"The model was trained on the features {', '.join(named)}.")
@@ -278,7 +333,18 @@ def _detection_data(name: str, loaded: FileData) -> DetectionData:
         names = source.feature_names
         first, steps, rows, breaks = [0] * len(series), loaded.steps, loaded.rows, source.breaks
         return DetectionData(
-            name, series, None, first, names, ids, steps, breaks, loaded.time_format, rows
+            name,
+            series,
+            None,
+            first,
+            names,
+            ids,
+            steps,
+            breaks,
+            loaded.time_format,
+            rows,
+            loaded.id_parts,
+            loaded.times_in_header,
         )
     columns = {key: [values] for key, values in loaded.index.items()}
     names = source.feature_names

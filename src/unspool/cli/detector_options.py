@@ -131,8 +131,12 @@ class DetectorOptions:
 
     def kept(self) -> dict[str, Any]:
         """Return the arguments of `read_file` that a detector keeps."""
-        free = self.max_gap is not None and gap_limit(self.max_gap) is None
-        return {"max_gap": None} if free else {}
+        return {"max_gap": None} if self.max_gap is not None and self.gap_limit is None else {}
+
+    @property
+    def gap_limit(self) -> str | None:
+        """The value of --max-gap as given; None without it, and for none."""
+        return None if self.max_gap is None or gap_limit(self.max_gap) is None else self.max_gap
 
     def given(self) -> list[str]:
         """Return the flags that were given."""

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import typer
 
 from unspool._files import check_output_path
+from unspool.cli import discard_stdout
 from unspool.cli.data_options import Columns
 from unspool.cli.followed_file import FollowedFile, InterruptBetweenLines
 from unspool.cli.followed_lines import FollowedLines, MissingValueError
@@ -105,16 +105,10 @@ def follow_lines(
                     lines.read(text)
                     followed.mark_processed(text)
     except BrokenPipeError:  # the reader of stdout, such as `head`, has ended
-        _discard_stdout()
+        discard_stdout()
     finally:
         if state is not None:
             write_state(state, contents, lines.state(), followed, lines.rows, lines.line)
-
-
-def _discard_stdout() -> None:
-    """Discard what is still buffered, which would be written to a closed pipe at exit."""
-    with contextlib.suppress(OSError, ValueError):  # stdout may have no file descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class LineScorer:

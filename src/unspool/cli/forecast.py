@@ -78,7 +78,10 @@ def forecast(
     loaded = reading.read(data, trained, more=horizon if from_data else 0)
     source, index = loaded.source, loaded.index
     if from_data and not isinstance(source, Windows):
-        raise InputError("`--every` needs windows of long series; give --window, or --future.")
+        raise InputError(
+            "With --every, the features that are known ahead are read from the steps after each "
+            "window, but DATA holds sequences; give --window, or --future."
+        )
     if future is not None and not known:
         raise InputError("The model was trained without --known features; leave --future out.")
     if future is not None and every and isinstance(source, Windows):
@@ -92,7 +95,9 @@ def forecast(
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
         source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
-        index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
+        index = {}
+        if loaded.series_ids is not None:
+            index = {"id": np.asarray(loaded.series_ids), **loaded.id_parts}
     given = None
     if not from_data:
         if future is not None:

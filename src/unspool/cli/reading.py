@@ -1,26 +1,30 @@
 """What commands share when they read data: the options of training, and the table of roles."""
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from unspool._terminal import printable_line
 from unspool.cli.flags import in_flags, option_with_value
 from unspool.cli.options import say, stderr
 from unspool.errors import InputError
+from unspool.io.compressed import unpacked_once
 from unspool.io.file_data import NOT_IN_COLUMNS
 
 if TYPE_CHECKING:
     from unspool.io.file_data import ColumnRole, FileData
 
+T = TypeVar("T")
 ROLES = ("time", "id", "label")
 OF_TABLES = (*ROLES, "drop")
 OF_TEXTS = ("skip", "header", "delimiter", "decimal", "thousands", "encoding")
 TEXTS_ONLY = (*OF_TEXTS, "date_format", "day_first")
+REMEMBERED = "remembered from the model file"
 SHORT_LIST = 3  # columns that are named in a row of the table; more are listed below it
 WIDTH = 100  # of lines that are not printed to a terminal
 
@@ -80,7 +84,6 @@ def recalled(
     of_tables = any(name in (*OF_TABLES, *TEXTS_ONLY) for name in reading)
     is_table = of_tables and has_column_names(path, given.get("key") or reading.get("key"))
     not_text = (*endings.PARQUET, *endings.ARROW, *endings.JSON, *endings.EXCEL)
-    keyed = (".npz", *endings.HDF5, endings.MATLAB, ".zip", *endings.EXCEL, *endings.JSON)
     used = {*(columns or ()), *given.get("drop", ()), *(given.get(role) for role in ROLES)}
     found = {}
     for name, value in reading.items():
@@ -90,7 +93,7 @@ def recalled(
             continue
         if name in TEXTS_ONLY and (not is_table or ending in not_text):
             continue
-        if name == "key" and ending not in keyed and path.suffix.lower() != ".zip":
+        if name == "key" and ending not in endings.KEYED and path.suffix.lower() != ".zip":
             continue
         if name in ROLES and value in used:
             continue
@@ -141,7 +144,8 @@ def read_as_trained(
         lacking = [
             name
             for name in ROLES
-            if name in kept and f"`{name}`: unknown column {kept[name]!r}" in said
+            if name in kept
+            and any(f"`{name}`: unknown column {one!r}" in said for one in _parts(kept[name]))
         ]
         dropped = [one for one in kept.get("drop", ()) if f"unknown column {one!r}" in said]
         if not lacking and not dropped:
@@ -159,7 +163,57 @@ def read_as_trained(
             say(f"{path.name}: there is no column {column!r}, the {name} in training: {then}")
     if kept_arguments(kept):
         say(f"{path.name}: as in training: {as_flags(kept)}")
-    return loaded, {**given, **kept}
+    return _remembered(loaded, kept), {**given, **kept}
+
+
+def _remembered(loaded: "FileData", kept: Mapping[str, Any]) -> "FileData":
+    """Say of the columns that the model file names that it does."""
+    from unspool.io.roles import DROPPED, NAMED
+
+    roles, notes = list(loaded.roles), list(loaded.notes)
+    for i, role in enumerate(roles):
+        named = role.reason == NAMED and kept.get(role.role)
+        if named or (role.reason == DROPPED and kept.get("drop")):
+            roles[i] = replace(role, reason=REMEMBERED)
+            notes = [roles[i].note if note == role.note else note for note in notes]
+    return replace(loaded, roles=tuple(roles), notes=tuple(notes))
+
+
+def read_without_lost_key(
+    path: Path, reading: Mapping[str, Any], read: Callable[[dict[str, Any]], T]
+) -> T:
+    """Call `read` with the options of training, and without `key` if the file does not have it.
+
+    A packed file is unpacked once.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read; if it holds several arrays, sheets or files, that of training
+        is missed.
+    """
+    key = reading.get("key")
+    with unpacked_once():
+        try:
+            return read(dict(reading))
+        except InputError as error:
+            lost = key and re.search(f"`key`: unknown (\\w+) {re.escape(repr(key))}", str(error))
+            if not lost or (lost[1] == "file" and "', '" in str(error)):  # one of several files
+                raise
+            try:
+                found = read({name: one for name, one in reading.items() if name != "key"})
+            except InputError as other:
+                raise error if "(--key NAME)" in str(other) else other from None
+            say(
+                f"{path.name}: there is no {lost[1]} {key!r}, which training read (--key): the "
+                "only one is read"
+            )
+            return found
+
+
+def _parts(name: str) -> list[str]:
+    """Return a name of a column, and the names in it if it joins several."""
+    return [name, *(one.strip() for one in name.split(","))]
 
 
 def as_flags(arguments: Mapping[str, Any]) -> str:

@@ -166,13 +166,21 @@ class Scaler:
             return output
         return self.level(scaled, lengths).undo(output)
 
-    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+    def has_digits(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether values of `dtype` have enough digits for the spread of every feature."""
+        return not len(self._without_digits(dtype))
+
+    def _without_digits(self, dtype: np.dtype[Any]) -> Array:
+        """Return the features whose spread is lost among the digits of `dtype`."""
         if dtype.kind != "f" or dtype.itemsize >= FLOAT.dtype.itemsize:
-            return
-        resolution = abs(self.shift) * float(np.finfo(dtype).eps)
-        lost = np.flatnonzero(resolution > self.scale)
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(abs(self.shift) * float(np.finfo(dtype).eps) > self.scale)
+
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        lost = self._without_digits(dtype)
         if len(lost):
             one = lost[0]
+            resolution = abs(self.shift) * float(np.finfo(dtype).eps)
             raise InputError(
                 f"Expected float64, got {dtype}, whose resolution near {self.shift[one]:g} is "
                 f"{resolution[one]:.1g}; feature {one} was fitted on values that vary by "

@@ -53,7 +53,11 @@ class BatchRunner:
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        return next(self.module.parameters()).device
+        for module in self.module.modules():  # `parameters` also looks for shared weights
+            for weight in module._parameters.values():
+                if weight is not None:
+                    return weight.device
+        raise AssertionError("a model has weights")
 
     @property
     def code_length(self) -> int:

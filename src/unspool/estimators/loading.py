@@ -14,7 +14,7 @@ from unspool.estimators.anomaly_detector import AnomalyDetector
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.encoder_classifier import EncoderClassifier
 from unspool.estimators.lstm_forecaster import LSTMForecaster
-from unspool.model_file.format import MALFORMED_ERRORS, unusable
+from unspool.model_file.format import MALFORMED_ERRORS, malformed, unusable
 from unspool.model_file.losses import with_functions
 from unspool.nn.device import resolve_device
 
@@ -90,8 +90,5 @@ EncoderClassifier or AnomalyDetector
     except UnspoolError as error:
         raise unusable(path, error) from None
     except (*MALFORMED_ERRORS, RuntimeError) as error:  # RecursionError is a RuntimeError
-        reason = " ".join(str(error).split())
-        raise unusable(
-            path, f"{type(error).__name__}: {reason}; train and save it again."
-        ) from None
+        raise unusable(path, malformed(error)) from None
     return loaded

@@ -11,22 +11,26 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unspool import _checks
 from unspool.errors import InputError
 from unspool.io.archives import MAX_COMPRESSION, members, open_archive
-from unspool.io.endings import EXCEL, ending_by_content, ending_of, is_known
+from unspool.io.endings import EXCEL, KEYED, ending_by_content, ending_of, is_known
 
 HARMLESS = 1 << 30  # bytes that any file may unpack to, however small it is
 CHUNK = 1 << 20
 _ABOUT = re.compile(r"(read_?me|licen[cs]e|changelog|citation|copying)", re.IGNORECASE)
 
+Unpacked = tuple[Path, str | None, tuple[str, ...]]
+_once: ContextVar[tuple[ExitStack, dict[Any, Unpacked]] | None] = ContextVar("_once", default=None)
+
 
 @contextmanager
-def unpacked(path: Path, key: str | None) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
+def unpacked(path: Path, key: str | None) -> Iterator[Unpacked]:
     """Unpack a file; yield the path of what it contains, the rest of the key, and notes.
 
     The path is that of a file, or of a folder if a zip archive has several files with one ending.
@@ -38,6 +42,31 @@ def unpacked(path: Path, key: str | None) -> Iterator[tuple[Path, str | None, tu
     key : str, optional
         Name of a file in a zip archive, or of something in the only file.
     """
+    once = _once.get()
+    if once is None:
+        with _in_folder(path, key) as found:
+            yield found
+        return
+    stack, known = once
+    at = (path.absolute(), key)
+    if at not in known:
+        known[at] = stack.enter_context(_in_folder(path, key))
+    yield known[at]
+
+
+@contextmanager
+def unpacked_once() -> Iterator[None]:
+    """Keep what `unpacked` unpacks until the end of the block; nothing is unpacked twice."""
+    with ExitStack() as stack:
+        token = _once.set((stack, {}))
+        try:
+            yield
+        finally:
+            _once.reset(token)
+
+
+@contextmanager
+def _in_folder(path: Path, key: str | None) -> Iterator[Unpacked]:
     with tempfile.TemporaryDirectory(prefix="unspool-", ignore_cleanup_errors=True) as folder:
         if path.suffix.lower() == ".zip":
             yield _members(path, Path(folder), key)
@@ -84,7 +113,7 @@ def _opened(path: Path, ending: str) -> Any:
     return pa.input_stream(path, compression=ending[1:].replace("zst", "zstd"))
 
 
-def _members(path: Path, folder: Path, key: str | None) -> tuple[Path, str | None, tuple[str, ...]]:
+def _members(path: Path, folder: Path, key: str | None) -> Unpacked:
     """Unpack the files of a zip archive that contain data, or the one that `key` names."""
     with open_archive(path) as archive:
         instead = "unpack it, and read the result"
@@ -100,7 +129,7 @@ def _members(path: Path, folder: Path, key: str | None) -> tuple[Path, str | Non
         notes: tuple[str, ...] = ()
         if key is not None:
             chosen = _named(names, key)
-            if chosen is None and len(data) != 1:
+            if chosen is None and (len(data) != 1 or ending_of(Path(data[0])) not in KEYED):
                 raise InputError(f"`key`: {_checks.unknown_name('file', key, names)}")
             if chosen is not None:
                 data, key = [chosen], None

@@ -5,9 +5,8 @@ The first lines say how the text is written: its encoding (`text_head`), the sep
 `number_formats` converts numbers that it leaves as text.
 """
 
-import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +34,9 @@ from unspool.io.header import find_header
 from unspool.io.missing import null_values
 from unspool.io.number_formats import convert_numbers, decimal_in
 from unspool.io.options import TextOptions
+from unspool.io.preambles import find_preamble
+from unspool.io.sampling import with_times
+from unspool.io.stray_rows import is_summary, without_stray_rows
 from unspool.io.text_head import (
     ENCODING_NOTE,
     FALLBACK,
@@ -46,12 +48,13 @@ from unspool.io.text_head import (
     read_head,
 )
 from unspool.io.time_shapes import kept_as_text, with_shapes
+from unspool.io.unequal_rows import unequal_rows
 
 BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
 # Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
 THREADS = int(pa.__version__.partition(".")[0]) >= 23
-NEAR_END = 10  # a line among the last ones may be a note below the table
+ROW_ENDS = 0.9  # share of rows that end with a separator that some of them may lack
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")  # 1.200 may be 1200 in files with semicolons
 _SEP_LINE = re.compile(r'"?sep=(.|\\t)"?\s*', re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"\d{2,}")
@@ -122,6 +125,10 @@ def read_delimited(
     """
     options = options or TextOptions()
     head = read_head(source, options.encoding)
+    preamble = find_preamble(head.lines, options)
+    if preamble is not None:
+        head = replace(head, lines=preamble.lines, notes=(*head.notes, *preamble.notes))
+        options = preamble.text
     dialect = find_dialect(head, options)
     missing = null_values(missing_values)
     table, notes = _read(source, dialect, missing)
@@ -143,6 +150,8 @@ def read_delimited(
     if table.num_rows == 0:
         raise InputError("the file has a header but no rows; write the data below the header.")
     table = with_shapes(table, dialect.rows)
+    if preamble is not None and preamble.sampling is not None:
+        table = with_times(table, preamble.sampling)
     return table, (*dialect.notes, *notes, *number_notes, *end_notes)
 
 
@@ -235,9 +244,8 @@ def _is_one_column(rows: list[Row], width: int, delimiter: str) -> bool:
 def _row_end(body: list[Row], delimiter: str) -> str:
     """Return ";" or "," if every row ends with it, and it is not the separator of the fields."""
     for sign in ";,":
-        if sign != delimiter and all(
-            len(row.fields) > 1 and row.fields[-1].rstrip().endswith(sign) for row in body
-        ):
+        ends = [len(row.fields) > 1 and row.fields[-1].rstrip().endswith(sign) for row in body]
+        if sign != delimiter and sum(ends) >= ROW_ENDS * len(ends):
             return sign
     return ""
 
@@ -255,24 +263,25 @@ def _decimal(body: list[Row], delimiter: str, thousands: str | None) -> str:
 
 def _different_names(names: list[str]) -> tuple[list[str], tuple[str, ...], list[str]]:
     """Return names that differ, those of columns without a name, and notes."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
     unnamed, repeated = [], []
     for i, name in enumerate(names):
         new = name
         if name == "" and i > 0:
             new = str(i)
             unnamed.append(new)
-        count = 0
-        while new in found:
-            count += 1
-            new = f"{name or i}.{count}"
-        if count:
+        if new in found:
+            wanted = name or str(i)
+            while new in found:
+                counts[wanted] = counts.get(wanted, 0) + 1
+                new = f"{wanted}.{counts[wanted]}"
             repeated.append(new)
-        found.append(new)
+        found[new] = None
     notes = []
     if repeated:
         notes.append(f"names that appear more than once got numbers: {listed(repeated)}")
-    return found, tuple(unnamed), notes
+    return list(found), tuple(unnamed), notes
 
 
 def _text_columns(names: list[str], body: list[Row]) -> tuple[str, ...]:
@@ -314,9 +323,13 @@ def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tu
     )
     convert = _convert_options(dialect, missing)
     skipped: list[str] = []
+    summaries: list[str] = []
 
     def skip_comments(row: Any) -> str:
         text = row.text.strip()
+        if is_summary(text):
+            summaries.append(text)
+            return "skip"
         if text and not text.startswith(COMMENTS):
             return "error"
         skipped.extend([text] if text else [])
@@ -333,6 +346,7 @@ def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tu
     for block in blocks:
         read.block_size = block
         skipped.clear()
+        summaries.clear()
         parse.invalid_row_handler = skip_comments
         try:
             with content() as file:
@@ -350,11 +364,15 @@ def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tu
         if block == blocks[-1]:
             if "block" in why and size > LARGEST_BLOCK:
                 why = "a line has more than 2 GiB; write the data as .npy"
-            raise _unequal_rows(source, content, dialect, read, parse) or InputError(
+            raise unequal_rows(content, dialect, read, parse) or InputError(
                 f"the text cannot be read as a table: {why}."
             )
-    notes = (f"{len(skipped):,} comment lines within the table are left out",) if skipped else ()
-    return table, notes
+    table, notes = without_stray_rows(table, dialect.rows)
+    if skipped:
+        notes.insert(0, f"{len(skipped):,} comment lines within the table are left out")
+    if summaries:
+        notes.append(f"line left out that sums up others: {' '.join(summaries[0].split())!r}")
+    return table, tuple(notes)
 
 
 def _convert_options(dialect: Dialect, missing: list[str]) -> Any:
@@ -431,49 +449,3 @@ def _without_empty_ends(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
 
 def _is_empty_row(table: Any, row: int) -> bool:
     return all(column[row].as_py() in (None, "") for column in table.columns)
-
-
-def _unequal_rows(
-    source: Source, content: Callable[[], Any], dialect: Dialect, read: Any, parse: Any
-) -> InputError | None:
-    """Return the error for the first row with another number of fields than the header, if any."""
-    found: list[Any] = []
-
-    def keep(row: Any) -> str:
-        text = row.text.strip()
-        if not text or text.startswith(COMMENTS):
-            return "skip"
-        found.append(row)
-        return "error"
-
-    read.use_threads = False  # Arrow reads rows in their order in one thread only
-    parse.invalid_row_handler = keep
-    with contextlib.suppress(pa.ArrowException), content() as file:
-        arrow_csv.read_csv(file, read, parse)
-    if not found:
-        return None
-    row, wanted = found[0], found[0].expected_columns
-    lines = _all_lines(content(), dialect)
-    first = (row.text.splitlines() or [""])[0]
-    number = next((i for i in range(dialect.skip, len(lines)) if lines[i] == first), None)
-    where = "a row" if number is None else f"line {number + 1}"
-    fields = f"{row.actual_columns} field{'s' * (row.actual_columns != 1)}"
-    way_out = "write the same number of fields in every row, empty ones included"
-    if number is not None and number >= len(lines) - NEAR_END and row.actual_columns < wanted:
-        way_out += f"; if the table ends above this line, keep `head -n {number}` of the file"
-    return InputError(
-        f"{where} has {fields} instead of {wanted}: {_shown(row.text, dialect)}; {way_out}."
-    )
-
-
-def _shown(text: str, dialect: Dialect) -> str:
-    text = text.replace("\t", " ") if dialect.delimiter == BLANK else text
-    return repr(text if len(text) <= 60 else f"{text[:60]}…")
-
-
-def _all_lines(file: Any, dialect: Dialect) -> list[str]:
-    with file:
-        data = file.read()
-    rewritten = dialect.delimiter == BLANK or dialect.row_end
-    text = bytes(data).decode("utf-8" if rewritten else dialect.encoding, errors="replace")
-    return text.removeprefix("\ufeff").splitlines()

@@ -28,13 +28,14 @@ def read_json(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
         If the text is not JSON, or contains no table or several.
     """
     try:
-        table, notes = _read(path, key)
-        table.validate(full=True)
+        return _read(path, key)
     except UnicodeDecodeError as error:
         raise InputError(f"the text is not UTF-8 ({error.reason}); save it as UTF-8.") from None
-    except pa.ArrowException as error:
-        raise InputError(f"the records cannot be read as a table: {error}.") from None
-    return table, notes
+    except UnicodeEncodeError as error:  # "\\ud800" without the second half
+        half = error.object[error.start]
+        raise InputError(
+            f"a text contains {half!r}, which is half of a character; write the file again."
+        ) from None
 
 
 def _read(path: Path, key: str | None) -> tuple[Any, tuple[str, ...]]:
@@ -82,12 +83,12 @@ def _lines(path: Path) -> Any:
     try:
         table = arrow_json.read_json(path, options)
         texts = [(one.name, pa.string()) for one in table.schema if pa.types.is_timestamp(one.type)]
-        if not texts:
-            return table
-        # As texts, times keep the form and the zone that the file has.
-        kinds = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
-        return arrow_json.read_json(path, options, kinds)
-    except pa.ArrowException:  # NaN, a number and a text in one column, or a longer record
+        if texts:  # as texts, times keep the form and the zone that the file has
+            kinds = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
+            table = arrow_json.read_json(path, options, kinds)
+        table.validate(full=True)
+        return table
+    except pa.ArrowException:  # NaN, a number and a text in one column, a longer record, no UTF-8
         pass
     records = []
     with path.open(encoding="utf-8-sig") as file:

@@ -22,6 +22,7 @@ def load(path: Path, options: ReadOptions) -> FileData:
     ending = endings.checked_ending(path)
     if ending in endings.PACKED:
         return _load_packed(path, options)
+    refuse_key(ending, options.key)
     if ending in (*endings.ROWS, endings.IDX):
         _refuse_columns(ending, options)
         if ending == endings.IDX:
@@ -148,9 +149,38 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
 
                 return np.load(path, mmap_mode="r", allow_pickle=False).dtype.names is not None
             return isinstance(read_content(path, ReadOptions(key=key)), TableContent)
-    except (InputError, OSError, ValueError):
+    except (InputError, OSError, EOFError, ValueError):
         pass
     return False
+
+
+def holds_sequences(path: Path) -> bool:
+    """Return whether the files of a folder or a pattern surely hold whole sequences, no series."""
+    from unspool.io.contents import ArrayContent
+    from unspool.io.joined_sequences import is_of_sequences
+    from unspool.io.several import files_of
+
+    try:
+        first = files_of(path)[0]
+        if is_of_sequences(first, ReadOptions()):
+            return True
+        if endings.ending_of(first) in (*endings.ARRAYS, endings.ARFF):
+            content = read_content(first, ReadOptions())
+            return isinstance(content, ArrayContent) and content.values.ndim > 2
+    except (InputError, OSError, EOFError, ValueError):
+        pass
+    return False
+
+
+def holds_pictures(path: Path) -> bool:
+    """Return whether a path names pictures such as PNG files."""
+    from unspool.io.several import files_of, is_several
+
+    try:
+        files = files_of(path) if is_several(path) else [path]
+    except InputError:
+        return False
+    return endings.unpacked_ending_of(files[0]) in endings.PICTURES
 
 
 def holds_images(path: Path) -> bool:
@@ -170,9 +200,18 @@ def holds_images(path: Path) -> bool:
 
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             return bool(array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8))
-    except (InputError, OSError, ValueError):
+    except (InputError, OSError, EOFError, ValueError):
         pass
     return False
+
+
+def refuse_key(ending: str, key: str | None) -> None:
+    """Raise an `InputError` if `key` is given for a file that has no parts."""
+    if key is not None and ending not in endings.KEYED:
+        raise InputError(
+            f"`key`: {key!r} names a part of a file of several, but a {ending} file has one; leave "
+            "it out."
+        )
 
 
 def _refuse_columns(ending: str, options: ReadOptions) -> None:

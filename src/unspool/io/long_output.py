@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unspool._files import is_stdout
 from unspool.data.sequences import IntArray
 from unspool.io.parts import Identity, Parts
 from unspool.io.time_output import OutputTimes, in_order
-from unspool.io.write import check_writable, csv_text, is_stdout, write_table
+from unspool.io.write import check_writable, csv_text, write_table
 
 PART_BYTES = 1 << 26  # of the values of a part
 PART_SECONDS = 60.0  # after which a smaller part is written

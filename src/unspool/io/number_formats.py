@@ -61,6 +61,7 @@ def convert_numbers(
                 table = table.set_column(i, name, _numbers(texts, *one))
                 notes.setdefault(one, []).append(name)
                 break
+    notes.pop((decimal, None), None)  # rows that are no data made the column text
     return table, tuple(_note(one, names, decimal, options) for one, names in notes.items())
 
 

@@ -10,7 +10,7 @@ from unspool.errors import InputError
 
 TIME_NAMES = (
     *("time", "timestamp", "date", "datetime", "ds", "t", "step", "cycle", "index"),
-    *("timestamps", "sample"),
+    *("timestamps", "sample", "x_value"),
 )
 ID_NAMES = (
     *("id", "unit", "engine", "series", "item", "sequence", "machine", "device", "subject"),
@@ -25,7 +25,8 @@ LABEL_NAMES = (
 LABEL_NAMES_OF_FEW_VALUES = (
     *("target", "outlier", "outliers", "is_outlier", "fault", "faults", "is_fault", "faulty"),
     *("attack", "is_attack", "att_flag", "event", "activity", "activityid", "activity_id"),
-    *("failure", "is_failure", "ground_truth", "y"),
+    *("failure", "is_failure", "ground_truth", "y", "attack label", "attack_label"),
+    *("attack lable", "attack_lable", "fault_label", "anomaly label"),
 )
 # Names of labels if a column contains texts; numbers of these names are often measured.
 LABEL_NAMES_OF_TEXTS = ("state", "status", "machine_status", "condition", "category", "phase")
@@ -39,9 +40,10 @@ LABEL_WORDS = (
 UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes for an index
 
 
-def usual(names: Sequence[str], known: Sequence[str]) -> str | None:
-    """Return the first of the names that is known, in any case; None if there is none."""
-    return next((name for name in names if plain(name) in known), None)
+def is_name_of_ids(name: str) -> bool:
+    """Return whether a name such as "id" or "unit_id" is never that of a feature."""
+    low = plain(name)
+    return low == "id" or low.endswith(("_id", "_number"))
 
 
 def plain(name: str) -> str:

@@ -1,6 +1,7 @@
 """Several files read as one: those of a folder, or those whose names match a pattern."""
 
 import glob
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 from unspool.data.messages import errors_naming, listed
 from unspool.errors import InputError
 from unspool.io import endings
-from unspool.io.contents import ArrayContent, TableContent
+from unspool.io.contents import ArrayContent, Content, TableContent
 from unspool.io.cutting import of_series
 from unspool.io.file_data import FileData
+from unspool.io.joined_sequences import is_of_sequences, join_sequences
 from unspool.io.options import ReadOptions
 
 FILE = "file"  # column of the names of files
@@ -36,7 +38,11 @@ def files_of(path: Path) -> list[Path]:
         If there are none, or they have several formats.
     """
     if path.is_dir():
-        found = [one for one in path.rglob("*") if one.is_file()]
+        inner = [path, *path.rglob("*")]
+        closed = next((one for one in inner if one.is_dir() and not _is_readable(one)), None)
+        if closed is not None:
+            raise InputError(f"the folder {closed} cannot be read; change its permissions.")
+        found = [one for one in inner if one.is_file()]
         inside = [one.relative_to(path) for one in found]
     else:
         found = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
@@ -52,13 +58,23 @@ def files_of(path: Path) -> list[Path]:
         what = "the folder contains no file" if path.is_dir() else "no file matches the pattern"
         held = f" of data, but {listed([one.name for one in found])}" if found else ""
         raise InputError(f"{what}{held}; check the path.")
-    kinds = sorted({endings.ending_of(one) for one in files})
+    kinds = sorted({_kind(one) for one in files})
     if len(kinds) > 1:
         raise InputError(
             f"there are files that end in {', '.join(kinds)}; select those of one format, for "
             f"example with '{path / ('*' + kinds[0]) if path.is_dir() else '*' + kinds[0]}'."
         )
     return sorted(files, key=_natural)
+
+
+def _kind(file: Path) -> str:
+    """Return the ending of a file, for a packed one with the ending inside, such as .csv.gz."""
+    ending, inner = endings.ending_of(file), endings.unpacked_ending_of(file)
+    return ending if inner == ending else f"{inner}{ending}"
+
+
+def _is_readable(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def load_several(path: Path, options: ReadOptions) -> FileData:
@@ -69,12 +85,15 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     InputError
         If a file cannot be read, or has other columns than the first one.
     """
-    from unspool.io.loading import load, read_content
+    from unspool.io.loading import load, read_content, refuse_key
 
     files = files_of(path)
     ending = endings.ending_of(files[0])
+    if ending not in endings.PACKED:
+        refuse_key(ending, options.key)
     if ending in endings.PICTURES:
         return _pictures(path, files, options)
+    names = _names(path, files, ending)
     if len(files) == 1:
         with errors_naming(Path(files[0].name)):
             return load(files[0], options)
@@ -86,9 +105,19 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
             if options.files == "rows":
                 return of_parquet(files, options, None, (*notes, ROWS_JOINED))
             return of_parquet(files, options, _names(path, files, ending), (*notes, EACH_A_SERIES))
-    contents = []
+    of_sequences = [is_of_sequences(file, options) for file in files]
+    if any(of_sequences):
+        if not all(of_sequences):
+            one, another = files[of_sequences.index(False)], files[of_sequences.index(True)]
+            raise InputError(
+                f"{one.name} holds a table, but {another.name} sequences, one in each line; select "
+                "files of one form with a pattern."
+            )
+        return join_sequences(files, names, options, notes)
+    contents: list[Content] = []
     for file in files:
         with errors_naming(Path(file.name)):
+            endings.checked_ending(file)
             if ending in endings.PACKED:
                 contents.append(_packed(file, options))
             else:
@@ -97,16 +126,45 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
         others = [one for one in path.rglob("*") if one.is_file() and one not in files]
         if others:
             notes += (f"files that are left out: {listed([one.name for one in others])}",)
-    names = _names(path, files, ending)
     if all(isinstance(one, TableContent) for one in contents):
         return _tables(path, files, names, contents, options, notes)
+    table = next((i for i, one in enumerate(contents) if isinstance(one, TableContent)), None)
+    if table is not None:
+        other = next(i for i, one in enumerate(contents) if isinstance(one, ArrayContent))
+        raise InputError(
+            f"{files[table].name} holds a table, but {files[other].name} an array; select files of "
+            "one form with a pattern."
+        )
     if options.files == "rows":
         raise InputError("`files`: only tables are joined to rows; leave it out.")
-    series = []
-    for file, one in zip(files, contents, strict=True):
-        if not isinstance(one, ArrayContent) or one.values.ndim > 2:
-            raise InputError(f"{file.name} is no series (T, F); give one file.")
-        series.append(one.values.reshape(len(one.values), -1))
+    arrays = [one for one in contents if isinstance(one, ArrayContent)]
+    whole = [_has_sequences(one, options) for one in arrays]
+    if any(whole) and not all(whole):
+        matrix, another = files[whole.index(False)], files[whole.index(True)]
+        raise InputError(
+            f"{matrix.name} holds one matrix, but {another.name} sequences; select files of "
+            "one form with a pattern."
+        )
+    if options.rows or options.images or any(whole):
+        return join_sequences(files, names, options, notes)
+    return _series(files, names, arrays, options, notes)
+
+
+def _has_sequences(content: ArrayContent, options: ReadOptions) -> bool:
+    """Return whether an array is not one series: it has three axes, or a label for each row."""
+    of_rows = content.labels is not None or content.lengths is not None
+    return content.values.ndim > 2 or (of_rows and options.windows.size is None)
+
+
+def _series(
+    files: list[Path],
+    names: list[str],
+    arrays: list[ArrayContent],
+    options: ReadOptions,
+    notes: tuple[str, ...],
+) -> FileData:
+    """Read the array of each file as a series."""
+    series = [one.values.reshape(len(one.values), -1) for one in arrays]
     widths = [one.shape[1] for one in series]
     other = next((i for i, width in enumerate(widths) if width != widths[0]), None)
     if other is not None:
@@ -114,8 +172,24 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
             f"{files[other].name} has {widths[other]} features, but {files[0].name} has "
             f"{widths[0]}; select files of one form with a pattern."
         )
+    steps: dict[str, list[Any]] = {}
+    labels = [one.labels for one in arrays if one.labels is not None]
+    if labels:
+        lacking = next((i for i, one in enumerate(arrays) if one.labels is None), None)
+        if lacking is not None:
+            raise InputError(
+                f"{files[lacking].name} has no labels, but others have; select files of one form "
+                "with a pattern."
+            )
+        wrong = next((i for i, one in enumerate(labels) if one.shape != series[i].shape[:1]), None)
+        if wrong is not None:
+            raise InputError(
+                f"{files[wrong].name} has labels of shape {labels[wrong].shape}, but "
+                f"{len(series[wrong]):,} steps; write one label for each step."
+            )
+        steps["label"] = labels
     notes += ("each file is read as a series (T, F), with its name as id",)
-    return of_series(series, options.windows, ids=names, notes=notes)
+    return of_series(series, options.windows, ids=names, steps=steps, notes=notes)
 
 
 def _names(path: Path, files: list[Path], ending: str) -> list[str]:
@@ -169,10 +243,12 @@ def _tables(
     """Join tables; their rows have the name of their file as id, and of its folder as label."""
     import pyarrow as pa
 
+    from unspool.io.id_parts import join_id_columns
     from unspool.io.role_names import LABEL_NAMES
     from unspool.io.roles import find_roles
     from unspool.io.table_values import plain_column
     from unspool.io.tables import of_table
+    from unspool.io.wide_tables import wide_columns
 
     tables = [one.table for one in contents]
     first = tables[0].column_names
@@ -186,9 +262,16 @@ def _tables(
     tables = [table.select(first) if len(set(first)) == len(first) else table for table in tables]
     notes = (*notes, *contents[0].notes)
     if options.files == "series":
-        by_id = options.id
-        if by_id is None:
-            by_id = find_roles(tables[0], options.named, options.columns, rows=options.rows).id
+        joined_ids = [join_id_columns(table, options) for table in tables]
+        tables = [table for table, _, _ in joined_ids]
+        options = joined_ids[0][1]
+        by_id = options.named["id"]
+        wide = wide_columns(tables[0], options)
+        more_ids = () if wide is None else wide.ids
+        if by_id is None and not more_ids:
+            by_id = find_roles(
+                tables[0], options.named, options.columns, rows=bool(options.rows)
+            ).id
         column = FILE
         while column in first:
             column += "_"
@@ -201,6 +284,8 @@ def _tables(
             joined.append(table.append_column(column, pa.array(ids, pa.string())))
         tables = joined
         options = replace(options, id=column)
+        if more_ids:
+            options = replace(options, id=(column, *more_ids))
         folders = [one.parent for one in files]
         usual = any(name.strip().lower() in LABEL_NAMES for name in first)
         if len(set(folders)) > 1 and path not in folders and options.label is None and not usual:

@@ -13,7 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unspool.errors import InputError
+from unspool.io.number_times import (
+    EPOCHS,
+    FIRST,
+    LAST,
+    UNITS,
+    Count,
+    DecimalYears,
+    count_of,
+    is_named,
+)
 from unspool.io.options import TimeOptions
+from unspool.io.role_names import plain
 from unspool.io.time_form import TextForm
 from unspool.io.time_patterns import PATTERNS
 from unspool.io.time_text import YEAR, Reading, read_texts
@@ -21,9 +32,6 @@ from unspool.io.time_zones import zone_seconds
 
 Array = npt.NDArray[Any]
 
-# Numbers are instants since 1970 if all of them are between 1990 and 2060 in one of these units.
-EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # Names of columns whose numbers, if they can be read as times, are never features.
 INSTANT_NAMES = (
     *("epoch", "ts", "unix", "unixtime", "unix_time", "unix_timestamp", "epoch_time", "dt"),
@@ -37,7 +45,6 @@ EPOCH_NAMES = (
     *("year", "yyyy", "yyyymm", "yyyymmdd", "yearmonth", "year_month", "month", "day"),
     *("timestamp_ms", "time_ms", "timestamp_ns", "timestamp_us", "created_at", "date_time"),
 )
-FIRST, LAST = 631_152_000, 2_871_763_200  # 1990 and 2061, in seconds
 CLEAR = 3  # times as large a gap between times speaks against an order of day and month
 MOST = 0.5  # share of texts that must be times in a column of times
 JOINED = b"unspool.joined"  # metadata of a field: it was found in several columns
@@ -56,6 +63,8 @@ class TimeFormat:
         Whether the times have a zone or offsets.
     unit : str, optional
         Unit of numbers since 1970: "s", "ms", "us" or "ns".
+    count : Count or DecimalYears, optional
+        What other numbers count.
     form : TextForm, optional
         Form of texts, for new times.
     shape : str, optional
@@ -69,6 +78,7 @@ class TimeFormat:
     cells: Any
     zoned: bool = False
     unit: str | None = None
+    count: Count | DecimalYears | None = None
     form: TextForm | None = None
     shape: str | None = None
     day_first: bool | None = None
@@ -184,6 +194,8 @@ class TimeFormat:
             return list(
                 (values.astype("datetime64[us]").astype(np.int64) / (10**6 / size)).tolist()
             )
+        if self.count is not None:
+            return list(self.count.numbers(values).tolist())
         if self.form is None:
             kind = self.cells.type
             return list(self._texts(pa.array(values).cast(kind, safe=False)).to_pylist())
@@ -247,6 +259,11 @@ def parse_times(
     if not _is_text(kind) or not len(column):
         return None
     return _of_texts(column, options, name)
+
+
+def names_instants(name: str) -> bool:
+    """Return whether the name of a column says that its numbers may be times."""
+    return plain(name) in EPOCH_NAMES or is_named(name)
 
 
 def as_times(column: Any, options: TimeOptions | None = None) -> Array | None:
@@ -313,9 +330,14 @@ def _of_iso(texts: Any) -> Reading | None:
 
 
 def _of_numbers(column: Any, options: TimeOptions, name: str) -> TimeColumn | None:
-    """Read numbers since 1970, or compact dates such as 20210301."""
+    """Read numbers that count from an origin, or compact dates such as 20210301."""
     if column.null_count or not len(column):
         return None
+    count = count_of(column, name) if options.date_format is None else None
+    if count is not None:
+        instants = count.instants(np.asarray(column.to_numpy()))
+        note = f"column {name!r}: numbers taken as {count.spelled}, {_shown(instants[0])} first"
+        return TimeColumn(instants, TimeFormat(column, count=count), (note,))
     limits = pc.min_max(column).as_py()
     low, high = limits["min"], limits["max"]
     for unit, size in EPOCHS.items():

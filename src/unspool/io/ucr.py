@@ -94,8 +94,6 @@ def load_tsv(path: Path, options: ReadOptions) -> FileData:
         labels.append(label.strip())
         sequences.append(_numbers(steps, number))
         _real_steps(sequences[-1][None], number, options.windows.accepted)
-    if not sequences:
-        raise InputError("the file contains no sequences; write it again.")
     notes = (
         "each row is a label and a sequence, as in the UCR archive; if it is a table, say `header` "
         "(--header)",

@@ -19,7 +19,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from unspool import _checks
-from unspool._files import atomic_write, check_output_path
+from unspool._files import atomic_write, check_output_path, is_stdout, refuse_stream
 from unspool.errors import InputError
 from unspool.io.time_output import OutputTimes
 
@@ -33,14 +33,10 @@ def check_writable(path: str | Path | None) -> None:
     if path is None or is_stdout(path):
         return
     path = Path(path)
+    refuse_stream(path)
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"{path}: {_checks.unknown_name('ending', path.suffix, ENDINGS)}")
     check_output_path(path)
-
-
-def is_stdout(path: str | Path) -> bool:
-    """Return whether a path means standard output."""
-    return str(path) == "-"
 
 
 def write_table(

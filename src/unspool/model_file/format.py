@@ -217,6 +217,15 @@ def unusable(path: str | os.PathLike[str], error: object) -> ModelFileError:
     return ModelFileError(f"{path} does not hold a usable model: {shortened(error)}")
 
 
+def malformed(error: BaseException) -> InputError:
+    """Return the error for a file in which a part does not have the form that is needed."""
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"a part is missing or has an unexpected type ({type(error).__name__}: {reason}); train "
+        "and save the model again."
+    )
+
+
 def shortened(error: object) -> str:
     """Return the message of `error`, shortened to MAX_LINES lines of MAX_LINE_LENGTH characters."""
     lines = str(error).splitlines()
@@ -299,11 +308,7 @@ def _contents(header: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> C
     except KeyError as error:
         raise InputError(f"The field {error} is missing.") from None
     except (*MALFORMED_ERRORS, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"a part is missing or has an unexpected type ({type(error).__name__}: {reason}); "
-            "train and save the model again."
-        ) from None
+        raise malformed(error) from None
     return contents
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool._types import DetectorPieceMethod, ScoreKind
+from unspool._types import DetectorPieceMethod, RuntimeBackendName, ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.model_errors import (
@@ -38,6 +38,9 @@ class Detector:
     contents : Contents
         The fitted detector as plain data, from ``detector.contents()``; `load_detector` reads it
         from a file.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes recurrent layers: compiled kernels, which need Numba, or NumPy, as for
+        `Model`. ``detector.model.backend`` says which.
 
     Attributes
     ----------
@@ -55,7 +58,8 @@ class Detector:
     Raises
     ------
     InputError
-        If `contents` are the contents of a model without a detector.
+        If `contents` are the contents of a model without a detector, or if `backend` is unknown,
+        or is "compiled" where Numba cannot be used.
 
     See Also
     --------
@@ -80,14 +84,14 @@ class Detector:
     (600,)
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, *, backend: RuntimeBackendName = "auto") -> None:
         detector = contents.detector
         if detector is None:
             raise InputError(
                 f"Expected contents of an AnomalyDetector, got contents of {contents.model} "
                 "without a detector; fit an AnomalyDetector with this model."
             )
-        self.contents, self.model = contents, Model(contents)
+        self.contents, self.model = contents, Model(contents, backend=backend)
         self._network = self.model._network
         self.window: int = detector["window"]
         self.kind: ScoreKind = detector["parameters"]["kind"]

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unspool import model_file
+from unspool._types import RuntimeBackendName
 from unspool.errors import InputError, ModelFileError
 from unspool.model_file.losses import with_functions
+from unspool.runtime.backends import check_backend
 from unspool.runtime.detector import Detector
 from unspool.runtime.model import Model
 
@@ -15,6 +17,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     custom_objects: Mapping[str, Callable[..., Any]] | None = None,
+    backend: RuntimeBackendName = "auto",
 ) -> Model:
     """Read a trained model from a file.
 
@@ -25,6 +28,9 @@ def load(
         read as the model in it; `load_detector` reads the detector.
     custom_objects : dict from str to callable, optional
         Loss functions of arrays by their names, as for `Model`.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes recurrent layers: compiled kernels, which need Numba, or NumPy, as for
+        `Model`.
 
     Returns
     -------
@@ -36,7 +42,8 @@ def load(
     ModelFileError
         If the file does not exist, is damaged, is not an unspool model, or has a newer format.
     InputError
-        If `custom_objects` is no dict from names to functions.
+        If `custom_objects` is no dict from names to functions, or `backend` is unknown, or is
+        "compiled" where Numba cannot be used.
 
     See Also
     --------
@@ -58,19 +65,25 @@ def load(
     """
     contents = model_file.read(path)
     with_functions({}, custom_objects)  # checks them
+    check_backend(backend)
     try:
-        return Model(contents, custom_objects=custom_objects)
+        return Model(contents, custom_objects=custom_objects, backend=backend)
     except InputError as error:
         raise ModelFileError(f"{path} does not hold a usable model: {error}") from None
 
 
-def load_detector(path: str | os.PathLike[str]) -> Detector:
+def load_detector(
+    path: str | os.PathLike[str], *, backend: RuntimeBackendName = "auto"
+) -> Detector:
     """Read an anomaly detector from a file.
 
     Parameters
     ----------
     path : str or path
         Path of a file that `AnomalyDetector.save` or ``unspool detect`` wrote.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes recurrent layers: compiled kernels, which need Numba, or NumPy, as for
+        `Model`.
 
     Returns
     -------
@@ -81,6 +94,8 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
     ------
     ModelFileError
         If the file does not exist, is damaged, is not an unspool model, or contains no detector.
+    InputError
+        If `backend` is unknown, or is "compiled" where Numba cannot be used.
 
     See Also
     --------
@@ -102,7 +117,8 @@ def load_detector(path: str | os.PathLike[str]) -> Detector:
     Detector(LSTMAutoencoder, 1 features, windows of 20)
     """
     contents = model_file.read(path)
+    check_backend(backend)
     try:
-        return Detector(contents)
+        return Detector(contents, backend=backend)
     except InputError as error:
         raise ModelFileError(f"{path} does not hold a usable detector: {error}") from None

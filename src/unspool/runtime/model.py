@@ -1,7 +1,7 @@
 """`Model`: a trained model that runs with NumPy."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from unspool import _collect
 from unspool._loss_parameter import Loss, LossFunction
 from unspool._scores import Scores, scores
-from unspool._types import Per
+from unspool._types import Per, RuntimeBackendName
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
@@ -20,6 +20,7 @@ from unspool.errors import InputError
 from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
 from unspool.model_file.losses import with_functions
+from unspool.runtime.backends import kernels
 from unspool.runtime.imputing import Imputes
 from unspool.runtime.network import Network
 from unspool.runtime.scoring import check_finite, check_shapes, r2
@@ -27,7 +28,7 @@ from unspool.runtime.stream import Stream
 
 
 class Model(Imputes):
-    """A trained model that runs with NumPy alone.
+    """A trained model that runs without PyTorch, with NumPy alone or with compiled kernels.
 
     The results are those of the estimator, up to rounding. Methods have short names (`encode`,
     `decode`) and those of the estimators (`transform`, `inverse_transform`). Several threads may
@@ -41,6 +42,11 @@ class Model(Imputes):
         For a model whose loss is a function: a function of arrays by the name of that function,
         which takes reconstructions and inputs (B, T, F), scaled, and returns losses (B, T, F) or
         (B, T). Only `reconstruction_error` needs it.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes recurrent layers. "compiled" are unspool's kernels, which need Numba
+        (``pip install "unspool[train]"``) and are faster, most of all on a few sequences. With
+        "auto", they are used if Numba can be imported, which happens when layers run for the first
+        time. "numpy" never imports Numba.
 
     Attributes
     ----------
@@ -92,10 +98,11 @@ class Model(Imputes):
         contents: Contents,
         *,
         custom_objects: Mapping[str, Callable[..., Any]] | None = None,
+        backend: RuntimeBackendName = "auto",
     ) -> None:
         with_functions({}, custom_objects)  # checks them
         self.contents = contents
-        self._form, self._network = contents.form, Network(contents)
+        self._form, self._network = contents.form, Network(contents, backend)
         self.latent_dim, self.horizon = self._network.latent_dim, self._network.horizon
         self.classes = None
         if self._network.head is not None:
@@ -107,6 +114,13 @@ class Model(Imputes):
     def __repr__(self) -> str:
         features = self._form.n_features
         return f"Model({self.contents.model}, {features} features, codes of {self.latent_dim})"
+
+    @property
+    def backend(self) -> Literal["compiled", "numpy"]:
+        """What computes recurrent layers; "numpy" for a model that has none."""
+        if not self._network.lstms or kernels(self._network.backend) is None:
+            return "numpy"
+        return "compiled"
 
     @property
     def classes_(self) -> npt.NDArray[Any] | None:
@@ -487,7 +501,15 @@ class Model(Imputes):
         names = [name for name in network.decoders if name != "reconstruction"]
         forecasters = {name: network.forecaster(name) for name in names}
         reconstruct = network.reconstruct if "reconstruction" in network.decoders else None
-        return Stream(self.contents, network.encoder, forecasters, series, reconstruct, self._loss)
+        return Stream(
+            self.contents,
+            network.encoder,
+            forecasters,
+            series,
+            reconstruct,
+            self._loss,
+            backend=network.backend,
+        )
 
     def _accuracy(self, X: Any, y: Any, lengths: Any, classes: npt.NDArray[Any]) -> float:
         if y is None:

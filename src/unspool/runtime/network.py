@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from unspool._types import RuntimeBackendName
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.model_file import Contents
-from unspool.runtime.decoders import Decoder, Forecaster, make_decoder
+from unspool.runtime.backends import check_backend
+from unspool.runtime.decoders import Decoder, Forecaster, LSTMDecoder, make_decoder
 from unspool.runtime.dense import DenseLayers
 from unspool.runtime.encoders import LSTMEncoder, make_encoder, within
 from unspool.runtime.recurrence import Array, BatchLengths
@@ -33,9 +35,17 @@ class Network:
     ----------
     contents : Contents
         The trained model as plain data.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes recurrent layers, see `unspool.runtime.backends`.
+
+    Raises
+    ------
+    InputError
+        If `backend` is unknown, or is "compiled" without Numba.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, backend: RuntimeBackendName = "auto") -> None:
+        check_backend(backend)
         plan, weights = contents.blueprint, contents.weights
         self.model, self.scaler, self.horizon = contents.model, contents.scaler, plan.horizon
         self.target_scaler = contents.target_scaler
@@ -51,6 +61,14 @@ class Network:
         skip = plan.skip
         self.skip = None if skip is None else Skip(skip, within(weights, "skip."))
         self.head = None if plan.head is None else DenseLayers(plan.head, weights, "head.")
+        self.lstms = [
+            part.lstm
+            for part in (self.encoder, *self.decoders.values())
+            if isinstance(part, LSTMEncoder | LSTMDecoder)
+        ]
+        self.backend: RuntimeBackendName = backend
+        for lstm in self.lstms:
+            lstm.backend = backend
 
     def decoder(self, name: str) -> Decoder:
         """Return the decoder `name`.

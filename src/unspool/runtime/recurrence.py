@@ -11,15 +11,19 @@ rows, and one matrix product computes all of them (`unspool.runtime.cells`). In 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unspool._types import CellName
+from unspool._types import CellName, RuntimeBackendName
 from unspool.blueprint import Layers
+from unspool.runtime.backends import kernels
 from unspool.runtime.cells import CELLS
 from unspool.runtime.cells import Array as Array
+
+if TYPE_CHECKING:
+    from unspool.runtime.compiled import CompiledLSTM
 
 Lengths = npt.NDArray[np.int64]
 # h and c (of a GRU only h), each with an array (H, B) for every layer and direction.
@@ -148,10 +152,18 @@ class LSTM:
         Blueprint of the layers.
     weights : mapping of str to array
         Weights by their names in the blueprint.
+
+    Attributes
+    ----------
+    backend : {"auto", "compiled", "numpy"}
+        What computes the layers, see `unspool.runtime.backends`.
     """
 
+    backend: RuntimeBackendName = "auto"
+
     def __init__(self, plan: Layers, weights: Mapping[str, Array]) -> None:
-        self.plan = plan
+        self.plan, self._weights = plan, weights
+        self._compiled: CompiledLSTM | None = None
         self.layers = [
             [
                 Layer.from_weights(
@@ -161,6 +173,16 @@ class LSTM:
             ]
             for depth in range(plan.num_layers)
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_compiled": None}  # Numba may not be there when it is read
+
+    def compiled(self) -> "CompiledLSTM | None":
+        """Return the same layers in compiled kernels, or None if NumPy computes them."""
+        module = kernels(self.backend)
+        if module is not None and self._compiled is None:
+            self._compiled = module.CompiledLSTM(self.plan, self._weights)
+        return None if module is None else self._compiled
 
     def __call__(
         self,
@@ -193,6 +215,13 @@ class LSTM:
         state : (h, c), or (h,) for a GRU
             Final state of all layers, each with an array (H, B) for every layer and direction.
         """
+        compiled = self.compiled()
+        if compiled is not None:
+            lengths = None if batch.whole else batch.lengths
+            return compiled(
+                x, lengths, batch.size, batch.steps,
+                context=context, state=state, return_sequences=return_sequences,
+            )  # fmt: skip
         finals: list[tuple[Array, ...]] = []
         widths = self.plan.widths
         for depth, (width, directions) in enumerate(zip(widths, self.layers, strict=True)):

@@ -4,25 +4,29 @@ import copy
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from unspool import _checks, _collect
 from unspool._loss_parameter import Loss, LossFunction
-from unspool._types import PerNewestStep
+from unspool._types import PerNewestStep, RuntimeBackendName
 from unspool.data.frames import names_of
 from unspool.data.futures import Futures
 from unspool.data.sequences import FloatArray, Sequences, as_floats
 from unspool.errors import InputError
 from unspool.model_file import Contents
+from unspool.runtime.backends import kernels
 from unspool.runtime.cells import CELLS
 from unspool.runtime.decoders import Forecaster
 from unspool.runtime.encoders import Encoder, LSTMEncoder
 from unspool.runtime.kernels import RunningKernels
 from unspool.runtime.pooling import RunningPool
 from unspool.runtime.recurrence import Array, BatchLengths, State
+
+if TYPE_CHECKING:
+    from unspool.runtime.compiled_steps import CompiledSteps
 
 Reconstruct = Callable[[Array, BatchLengths], Array]
 
@@ -49,6 +53,8 @@ class Stream:
         reconstructions (series, T, F_out). Only `reconstruction_error` needs it.
     loss : str, LossByFeature or LossFunction, optional
         Loss of `reconstruction_error`, by default that of the contents.
+    backend : {"auto", "compiled", "numpy"}, default "auto"
+        What computes the steps, as for `Model`.
 
     Attributes
     ----------
@@ -94,6 +100,8 @@ class Stream:
         series: int | None = None,
         reconstruct: Reconstruct | None = None,
         loss: Loss | None = None,
+        *,
+        backend: RuntimeBackendName = "auto",
     ) -> None:
         _checks.raise_all(_checks.whole("series", series, 1, none=True))
         if not isinstance(encoder, LSTMEncoder) or encoder.part.lstm.bidirectional:
@@ -126,6 +134,8 @@ class Stream:
         elif contents.blueprint.skip is not None:
             self._kept = contents.blueprint.skip.steps
         self._series, self._size = series, series or 1
+        self._compiled = self._compiled_steps(encoder, backend)
+        self._reads_float32 = self._scaler.has_digits(np.dtype(np.float32))
         self.reset()
 
     def reset(self) -> None:
@@ -135,8 +145,30 @@ class Stream:
         self.steps = 0
         self._begin()
 
+    def _compiled_steps(
+        self, encoder: LSTMEncoder, backend: RuntimeBackendName
+    ) -> "CompiledSteps | None":
+        """Return the encoder in a compiled kernel, if it can be used and serves the stream."""
+        module = kernels(backend, "compiled_steps")
+        if module is None or self._series is not None or not module.CompiledSteps.serves(encoder):
+            return None
+        steps: CompiledSteps = module.CompiledSteps(encoder, self._scaler)
+        return steps
+
+    @property
+    def backend(self) -> Literal["compiled", "numpy"]:
+        """What computes a step.
+
+        NumPy also computes the steps of several series, of models that accept missing values, and
+        of models that normalise sequences; their layers may still be compiled.
+        """
+        return "numpy" if self._compiled is None else "compiled"
+
     def _begin(self) -> None:
         """Reset the encoder to the start of a sequence."""
+        if self._compiled is not None:
+            self._compiled.begin()
+            return
         which = 0 if self._size == 1 else slice(None)  # vectors for one series, as in `Layer.run`
         layers = [layer for (layer,) in self._encoder.lstm.layers]
         self._cells = [CELLS[layer.cell].of(layer, self._size).cut(which) for layer in layers]
@@ -169,6 +201,10 @@ class Stream:
             If the step has another shape, or contains infinity, or NaN for a model that does not
             accept missing values; it is then not read.
         """
+        if self._compiled is not None:
+            code = self._push_compiled(step)
+            if code is not None:
+                return code
         named = names_of(tuple(getattr(step, "keys", tuple)()))  # names in a row of a frame
         if named and self._names and named != self._names:
             raise InputError(
@@ -188,6 +224,10 @@ class Stream:
                 "push the last value again."
             )
         x = self._scaler.apply(values)
+        if self._compiled is not None:
+            code = self._push_compiled(np.ascontiguousarray(values))
+            assert code is not None
+            return code
         self._recent.append(x.reshape(self._size, self._features))
         encoder, x = self._encoder, self._scaler.limit(x)
         if self._kernels is not None:
@@ -202,6 +242,29 @@ class Stream:
                 self._read(one if self._series else one[0])
         self.steps += 1
         return self._shaped(self._code())
+
+    def _push_compiled(self, step: Any) -> Array | None:
+        """Read a step in the compiled kernel, unless it has to be checked."""
+        assert self._compiled is not None
+        if type(step) is list or type(step) is tuple:
+            try:
+                step = np.array(step)
+            except ValueError:  # such as lists of different lengths
+                return None
+        if type(step) is not np.ndarray or step.shape != (self._features,):
+            return None
+        if step.dtype != np.float64:
+            if step.dtype != np.float32 or not self._reads_float32:
+                return None
+            step = step.astype(np.float64)
+        found = self._compiled.push(step)
+        if found is None:
+            return None
+        code, scaled = found
+        if self._recent.maxlen:
+            self._recent.append(scaled[None])
+        self.steps += 1
+        return code
 
     def _read(self, x: Array) -> None:
         """Read a step (F,), or (series, F), as the LSTM reads it: scaled, with indicators."""
@@ -379,6 +442,8 @@ class Stream:
         return np.asarray(self._shaped(measure(reconstruction[:, -1:], last)[:, 0]))
 
     def _code(self) -> Array:
+        if self._compiled is not None:
+            return self._compiled.code()[None]
         last = self._encoder.of_state(self._states())
         features = self._pool.pooled(last)
         if self._kernels is not None:
@@ -387,6 +452,8 @@ class Stream:
 
     def _states(self) -> State:
         """h and c (of a GRU only h) of all layers, copies (H, series)."""
+        if self._compiled is not None:
+            return self._compiled.states()
         by_layer = (
             [state.reshape(-1, self._size).copy() for state in cells.states]
             for cells in self._cells

@@ -92,8 +92,9 @@ class _Chain:
             at, place = (
                 (self.items[0][1], "at this place") if self.items else (self.last, "after it")
             )
+            article = "an" if kind[0] in "aeiou" else "a"
             raise refuse(
-                at, f"a {kind} was expected {place}, since the decoder mirrors the encoder."
+                at, f"{article} {kind} was expected {place}, since the decoder mirrors the encoder."
             )
         return item
 

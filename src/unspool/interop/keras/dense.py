@@ -69,7 +69,8 @@ def read_dense_model(graph: Graph) -> ReadModel:
     if head.shape is not None or head.scaling is not None:
         raise refuse(
             output.node,
-            f"the input has {values} values, but the output another number; both must be the same.",
+            f"its output has {head.layers[-1].width} values, but the input has {values}; both "
+            "must be the same.",
         )
     if head.layers[-1].activation == "softmax":
         if len(head.layers) == 1:

@@ -26,6 +26,8 @@ from unspool.interop.keras.traversal import (
     check_same_scaling,
 )
 
+OTHER_MASK = "it has another mask than the encoder; call it with that mask, or without."
+
 
 def read_recurrent_model(
     graph: Graph, second_input: str, forecast: bool | None, max_length: int | None
@@ -234,7 +236,9 @@ def _check_second_inputs(traversal: Traversal, encoder: Encoder, branches: list[
                 "step as a separate input of the model.",
             )
         if second.masking is not None:
-            raise refuse(second.masking.node, "only the encoder's input may be masked.")
+            raise refuse(
+                second.masking.node, "only the encoder's input may be masked; remove this layer."
+            )
         check_same_scaling(encoder.input_path, second)
         if second.input.shape[-1] != encoder.n_features:
             raise refuse(
@@ -285,7 +289,9 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             wire.node, "the final state of a recurrent encoder was expected at this place."
         )
     if any(layer.node.states for layer in layers):
-        raise refuse(layers[0].node, "an encoder must not have an initial state.")
+        raise refuse(
+            layers[0].node, "an encoder starts from zeros; call it without `initial_state`."
+        )
     if len(code) > 1:
         expected = [
             (layer.node, 1 + i)
@@ -302,8 +308,6 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
             branches[0].layers[0].node,
             "it must start from the states of all layers and directions of the encoder.",
         )
-    elif pooling != "last" and not layers[-1].sequences:
-        raise refuse(layers[-1].node, "a pooling follows it; it needs return_sequences=True.")
     elif pooling == "last" and layers[-1].sequences and not branches[0].every_step:
         raise refuse(layers[-1].node, "the last layer of an encoder needs return_sequences=False.")
     elif wire.output > 1 or (wire.output and len(layers[-1].directions) > 1):
@@ -317,8 +321,6 @@ def _encoder(traversal: Traversal, code: tuple[Wire, ...], branches: list[Branch
         )
     convolutions, source = read_step_convolutions(traversal, source)
     input_path = traversal.input_path(source)
-    if len(input_path.input.shape) != 2:
-        raise refuse(input_path.input.node, "expected an input of shape (steps, features).")
     encoder = Encoder(layers, projection, input_path, pooling, convolutions)
     width = encoder.width
     if projection is not None and projection.width == width:
@@ -341,7 +343,10 @@ def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch])
     masks = [layer.node.mask for layer in encoder.layers]
     mask = masks[0]
     if any(other != mask for other in masks):
-        raise refuse(encoder.layers[-1].node, "it has another mask than the first layer.")
+        raise refuse(
+            encoder.layers[-1].node,
+            "it has another mask than the first layer; call both with the same mask.",
+        )
     if mask is not None:
         _check_mask(traversal, mask, encoder)
     elif encoder.input_path.masking is not None:
@@ -350,7 +355,7 @@ def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch])
         for layer in branch.layers:
             layer_mask = layer.node.mask
             if layer_mask is not None and layer_mask != mask:
-                raise refuse(layer.node, "it has another mask than the encoder.")
+                raise refuse(layer.node, OTHER_MASK)
             if layer_mask != mask and len(layer.directions) > 1 and not branch.forecast:
                 raise refuse(
                     layer.node,
@@ -359,7 +364,7 @@ def _check_masks(traversal: Traversal, encoder: Encoder, branches: list[Branch])
                 )
         for dense in branch.head.layers:
             if dense.node.mask is not None and dense.node.mask != mask:
-                raise refuse(dense.node, "it has another mask than the encoder.")
+                raise refuse(dense.node, OTHER_MASK)
 
 
 def _check_mask(traversal: Traversal, mask: Wire, encoder: Encoder) -> None:

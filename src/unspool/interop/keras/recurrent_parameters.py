@@ -294,7 +294,9 @@ def _check_stack(encoder: Encoder, branch: Branch) -> None:
     kind, last = DECODERS[branch.decoder], branch.layers[-1]
     for layer in branch.layers:
         if len(layer.directions) > 1 and not kind.both_ways:
-            raise refuse(layer.node, "this decoder must be one-directional.")
+            raise refuse(
+                layer.node, "this decoder must be one-directional; build it without Bidirectional."
+            )
     if branch.head.base.output:
         raise refuse(last.node, "its output must be the states of its steps, not its final state.")
     if last.sequences == kind.flat:
@@ -347,8 +349,6 @@ def _written(branch: Branch, n_features: int) -> Output:
                 f"its {width} outputs are not one step of {n_features} features; add a Reshape to "
                 "(steps, features) after it.",
             )
-    elif head.shape is not None:
-        raise refuse(last, "each of its steps has an output, so no Reshape may follow it.")
     if branch.decoder == "flat" and steps != branch.pieces:
         raise refuse(
             last,

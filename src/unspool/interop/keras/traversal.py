@@ -49,9 +49,8 @@ class Traversal:
     def back(self, wire: Wire) -> Wire:
         """Mark the layer at the end of `wire` as read, and return its only input."""
         self.read.add(wire.node)
-        if len(wire.node.inputs) != 1:
-            raise refuse(wire.node, f"it has {len(wire.node.inputs)} inputs; expected one.")
-        return wire.node.inputs[0]
+        (source,) = wire.node.inputs
+        return source
 
     def dense(self, wire: Wire) -> tuple[Dense | None, Wire]:
         """Return a dense layer and the activation layer after it, or None for another layer."""
@@ -87,7 +86,9 @@ class Traversal:
             layer, after = self.dense(after)
         if late is not None and late != "linear":
             if not layers or layers[-1].activation != "linear":
-                raise refuse(last, "no linear dense layer precedes it.")
+                raise refuse(
+                    last, "it must follow a Reshape of a dense layer without an activation."
+                )
             layers[-1] = layers[-1]._replace(activation=late)
         elif shape and shape[0] != 1 and layers and layers[-1].activation == "softmax":
             raise refuse(
@@ -104,7 +105,7 @@ class Traversal:
             activation = activation_of(wire.node)
             if activation != "linear":
                 if name is not None:
-                    raise refuse(wire.node, "another activation follows it.")
+                    raise refuse(wire.node, "another activation follows it; keep one of the two.")
                 name = activation
             passed.add(wire.node)
             wire = wire.node.inputs[0]
@@ -115,10 +116,6 @@ class Traversal:
         layers: list[Recurrent] = []
         while wire.kind in RECURRENT:
             layers.insert(0, read_recurrent(wire.node))
-            if len(layers) > 1 and not layers[0].sequences:
-                raise refuse(
-                    wire.node, "another recurrent layer follows it; it needs return_sequences=True."
-                )
             wire = self.back(wire)
         for depth, layer in enumerate(layers):
             # A constant input is the same in both directions.
@@ -157,7 +154,11 @@ class Traversal:
                 raise refuse(wire.node, "the input is scaled twice; keep one of the two layers.")
             wire = self.back(wire)
         if wire.kind != "InputLayer":
-            raise refuse(wire.node, "an input was expected at this place.")
+            raise refuse(
+                wire.node,
+                "expected a model input at this place; an encoder may read it through scaling, "
+                "masking and convolutions only.",
+            )
         self.read.add(wire.node)
         return InputPath(wire, scaling, masking)
 
@@ -182,7 +183,11 @@ def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, l
     """
     if scaling is None:
         if head.scaling is not None:
-            raise refuse(head.scaling.node, "it scales an output, but the input is not scaled.")
+            raise refuse(
+                head.scaling.node,
+                "it scales an output, but the input is not scaled; remove it, or scale the input "
+                "the other way round.",
+            )
         return None, head.layers
     shift, scale = read_scaling(scaling.node)
     if head.scaling is not None:
@@ -192,7 +197,11 @@ def in_scaled_units(scaling: Wire | None, head: Head) -> tuple[Scaling | None, l
             np.allclose(back_scale * scale, 1, rtol=1e-6)
             and np.allclose(-back_shift * scale, shift, rtol=1e-6, atol=1e-6 * scale.max())
         ):
-            raise refuse(head.scaling.node, f"it does not undo the scaling of {scaling.node}.")
+            raise refuse(
+                head.scaling.node,
+                f"it does not undo the scaling of {scaling.node}; give it the inverse of shift and "
+                "scale.",
+            )
         return (shift, scale), head.layers
     if not head.layers or head.layers[-1].activation != "linear":
         raise refuse(
