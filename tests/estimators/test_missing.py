@@ -175,7 +175,8 @@ def test_the_fused_training_step_agrees(decoder, size):
     model = masked(**FUSED, decoder=decoder, patch_size=size).fit(GAPS)
     x = torch.from_numpy(model.scaler_.apply(GAPS))
     lengths = torch.tensor([12, 8] * 40)
-    assert fused.loss_sum(model.module_, x, lengths, "mse") is not None
+    targets = {"reconstruction": fused.Target(x)}
+    assert fused.losses(model.module_, x, lengths, targets, "mse") is not None
     fast, gradients = loss_and_gradients(model, x, lengths)
     slow = copy.deepcopy(model).set_params(code_l1=1e-30)  # which is not fused
     other, expected = loss_and_gradients(slow, x, lengths)

@@ -254,8 +254,9 @@ def test_recurrent_masks_use_the_fused_training_step_for_small_batches_of_wide_l
         {"reconstruction": LSTMDecoder("repeat", 80, 2, generator=drawn)},
     )
     x = batch(2).x.float()
-    assert fused.loss_sum(made, x, None, "mse") is None
-    assert fused.loss_sum(made, x, None, "mse", dropout=Dropout(recurrent=0.5)) is not None
+    targets, dropout = {"reconstruction": fused.Target(x)}, Dropout(recurrent=0.5)
+    assert fused.losses(made, x, None, targets, "mse") is None
+    assert fused.losses(made, x, None, targets, "mse", dropout=dropout) is not None
 
 
 def test_the_number_of_threads_changes_no_bit_of_the_fused_training_step():
@@ -265,7 +266,9 @@ def test_the_number_of_threads_changes_no_bit_of_the_fused_training_step():
         for count in (1, 2, 5):
             torch.set_num_threads(count)
             dropout = Dropout(0, 0.4, 0.4, generator())
-            loss = fused.loss_sum(made, batch(257).x.float(), None, "mse", dropout=dropout)
+            x = batch(257).x.float()
+            targets = {"reconstruction": fused.Target(x)}
+            (loss,) = fused.losses(made, x, None, targets, "mse", dropout=dropout).values()
             results.append([loss, *torch.autograd.grad(loss, list(made.parameters()))])
     finally:
         torch.set_num_threads(before)

@@ -5,10 +5,8 @@ import pytest
 import torch
 
 from tests.close import assert_close
-from unspool.errors import InputError
 from unspool.lstm import threads
-from unspool.lstm.prepared import PreparedLayer
-from unspool.nn import LSTM, Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
+from unspool.nn import Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
 from unspool.training.batches import Batch
 from unspool.training.objective import AutoencoderLoss
@@ -50,7 +48,14 @@ def batch(B, T, F, ragged=False, seed=1):
     return x, lengths
 
 
-def by_modules(made, x, lengths, loss, error_weights=None):
+def loss_sum(made, x, lengths=None, loss="mse", error_weights=None, dropout=None):
+    """The loss of the reconstruction in one call, or None."""
+    target = fused.Target(made.of_targets(x), error_weights)
+    found = fused.losses(made, x, lengths, {"reconstruction": target}, loss, dropout=dropout)
+    return None if found is None else found["reconstruction"]
+
+
+def by_modules(made, x, lengths=None, loss="mse", error_weights=None):
     total = masked_sum(LOSSES[loss](made(x, lengths), x), lengths, error_weights)
     return total, torch.autograd.grad(total, list(made.parameters()))
 
@@ -80,32 +85,29 @@ def test_loss_and_gradients_are_those_of_the_modules(dtype, shape, loss, options
     x, lengths = batch(*shape, ragged=ragged)
     expected = by_modules(made, x, lengths, loss)
     made, x = made.to(dtype), x.to(dtype)
-    total = fused.loss_sum(made, x, lengths, loss)
+    total = loss_sum(made, x, lengths, loss)
     assert all(layer.ran == fused.RAN for _, layer in made._lstm())
+    assert made.whole_step == "in one call with the whole training step"
     gradients = torch.autograd.grad(total, list(made.parameters()))
     assert_close("loss", expected[0].to(dtype), total)
     for (name, _), one, other in zip(made.named_parameters(), expected[1], gradients, strict=True):
         assert_close(name, one.to(dtype), other)
         assert one.abs().max() > 0, f"{name} has no gradient: nothing was compared"
     with torch.no_grad():
-        assert torch.equal(fused.loss_sum(made, x, lengths, loss), total.detach())
+        assert torch.equal(loss_sum(made, x, lengths, loss), total.detach())
 
 
 @pytest.mark.parametrize(
-    ("lengths", "served"),
-    [(None, True), ([0, 4, 12, 8], True), ([0, 4, 12, 7], False)],
-    ids=["full", "whole patches", "an incomplete patch"],
+    "lengths", [None, [0, 4, 12, 8], [0, 4, 11, 7]], ids=["full", "whole patches", "incomplete"]
 )
+@pytest.mark.parametrize("steps", [12, 11])
 @pytest.mark.parametrize("head", [(), (9,)], ids=["no head", "head"])
-def test_patches_are_served_if_they_are_complete(lengths, served, head):
+def test_patches_may_be_incomplete(lengths, steps, head):
     made = model(patch_size=4, head=head, output="tanh").double()
-    x, _ = batch(4, 12, 2)
-    lengths = None if lengths is None else torch.tensor(lengths)
-    total = fused.loss_sum(made, x, lengths, "mse")
-    assert (total is not None) == served
-    if not served:
-        return
-    expected, gradients = by_modules(made, x, lengths, "mse")
+    x, _ = batch(4, steps, 2)
+    lengths = None if lengths is None else torch.tensor(lengths).clamp(max=steps)
+    total = loss_sum(made, x, lengths)
+    expected, gradients = by_modules(made, x, lengths)
     assert_close("loss", expected, total)
     found = torch.autograd.grad(total, list(made.parameters()))
     for (name, _), one, other in zip(made.named_parameters(), gradients, found, strict=True):
@@ -121,19 +123,12 @@ def test_weights_of_errors_multiply_the_errors(patch_size, shape):
     lengths = torch.tensor([0, 4, 12, 8])
     generator = torch.Generator().manual_seed(2)
     error_weights = torch.rand(shape, dtype=torch.float64, generator=generator)
-    total = fused.loss_sum(made, x, lengths, "mse", error_weights)
+    total = loss_sum(made, x, lengths, "mse", error_weights)
     expected, gradients = by_modules(made, x, lengths, "mse", error_weights)
     assert_close("loss", expected, total)
     found = torch.autograd.grad(total, list(made.parameters()))
     for (name, _), one, other in zip(made.named_parameters(), gradients, found, strict=True):
         assert_close(name, one, other)
-
-
-def test_patches_of_sequences_that_end_within_one_are_not_served():
-    x, _ = batch(4, 13, 2)
-    assert fused.loss_sum(model(patch_size=4).double(), x, None, "mse") is None
-    reads = model(patch_size=4, decoder=REVERSED).double()
-    assert fused.loss_sum(reads, x[:, :12], None, "mse") is None
 
 
 def test_gradients_are_scaled_by_the_gradient_of_the_loss():
@@ -142,7 +137,7 @@ def test_gradients_are_scaled_by_the_gradient_of_the_loss():
     bias = made.encoder.lstm.layers[0][0].bias
     gradients = []
     for by in (1.0, 0.5):
-        loss = fused.loss_sum(made, x.float(), None, "mse")
+        loss = loss_sum(made, x.float())
         gradients += torch.autograd.grad(loss * by, [bias])
     assert torch.equal(gradients[0] * 0.5, gradients[1])
 
@@ -156,7 +151,7 @@ def test_the_number_of_threads_changes_no_bit(used, pooling):
     for count in (1, used):
         torch.set_num_threads(count)
         try:
-            total = fused.loss_sum(made, x.float(), lengths, "mse")
+            total = loss_sum(made, x.float(), lengths)
         finally:
             torch.set_num_threads(1)
         results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
@@ -173,7 +168,7 @@ def test_padding_changes_no_bit(pooling):
     longer[torch.arange(14) >= lengths[:, None]] = torch.nan
     results = []
     for given in (x.float(), longer):
-        total = fused.loss_sum(made, given, lengths, "mse")
+        total = loss_sum(made, given, lengths)
         results.append([total, *torch.autograd.grad(total, list(made.parameters()))])
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
@@ -186,75 +181,25 @@ def test_uninitialised_arrays_change_no_bit_and_cause_no_warning(monkeypatch, po
     x, lengths = batch(257, 6, F, ragged=True)
 
     def both():
-        total = fused.loss_sum(made, x.float(), lengths, "mse")
+        total = loss_sum(made, x.float(), lengths)
         return [total, *torch.autograd.grad(total, list(made.parameters()))]
 
-    def allocate(layer, *shape):
-        bits = rng.integers(0, 1 << 32, shape, dtype=np.uint32)
-        return torch.from_numpy(bits.view(np.float32))
+    def allocate(count, kind):
+        return rng.integers(0, 1 << 32, count, dtype=np.uint32).view(kind)
 
     clean, rng = both(), np.random.default_rng(0)
-    monkeypatch.setattr(PreparedLayer, "allocate", allocate)
+    monkeypatch.setattr("unspool.lstm.program_memory.allocate", allocate)
     monkeypatch.setattr("unspool.lstm.threads.count", lambda: 4)  # each with other random bits
     for _ in range(20):  # a RuntimeWarning of NumPy would be an error
         for one, other in zip(clean, both(), strict=True):
             assert torch.equal(one, other)
 
 
-def test_other_models_are_not_served():
-    x, _ = batch(4, 6, 2)
-    x = x.float()
-    plain = model()
-    two_ways = model()
-    two_ways.encoder.lstm = LSTM(2, 5, bidirectional=True)
-    stacked = model()
-    stacked.encoder.lstm = LSTM(2, 5, num_layers=2)
-
-    class Another(LSTMDecoder):
-        pass
-
-    def with_decoder(*arguments, kind=LSTMDecoder, **options):
-        return Autoencoder(plain.encoder, {"reconstruction": kind(*arguments, **options)})
-
-    forecasting = Autoencoder(plain.encoder, {"forecast": plain.decoder()}, 3)
-    both = Autoencoder(plain.encoder, {**plain.decoders, "forecast": plain.decoder()}, 3)
-    whole_state = Autoencoder(LSTMEncoder(2, 5, units=5, whole_state=True), dict(plain.decoders))
-    variational = Autoencoder(LSTMEncoder(2, 5, variational=True), dict(plain.decoders))
-    pooled = Autoencoder(
-        LSTMEncoder(2, 10, units=5, pooling="mean_max"),
-        {"reconstruction": LSTMDecoder("repeat", 10, 2)},
-    )
-
-    for made, loss in [
-        (with_decoder("repeat", 5, 2, kind=Another), "mse"),
-        (with_decoder("previous", 5, 2), "mse"),
-        (with_decoder("state", 5, 2), "mse"),
-        (with_decoder("flat", 5, 2, steps=6), "mse"),
-        (with_decoder("repeat", 5, 2, reverse_target=True), "mse"),
-        (forecasting, "mse"),
-        (both, "mse"),
-        (whole_state, "mse"),
-        (variational, "mse"),
-        (pooled, "mse"),
-        (model(units=4, cell=Cell(backend="torch")), "mse"),
-        (model(output="elu"), "mse"),
-        (two_ways, "mse"),
-        (stacked, "mse"),
-        (Autoencoder(LSTMEncoder(2, 5, units=4), dict(plain.decoders)), "mse"),
-        (plain, "poisson"),
-    ]:
-        assert fused.loss_sum(made, x, None, loss) is None
-    assert fused.loss_sum(plain, x.clone().requires_grad_(), None, "mse") is None
-    assert fused.loss_sum(plain, x, None, "mse") is not None
-    with pytest.raises(InputError, match="Expected `x` on the CPU, not on meta"):
-        fused.loss_sum(plain, x.to("meta"), None, "mse")
-
-
 @pytest.mark.parametrize("made", [model(), model(output="elu")], ids=["fused", "modules"])
 def test_the_objective_is_the_same_for_models_that_are_served_and_others(made):
     x, lengths = batch(6, 7, 2, ragged=True)
     total, count, _ = AutoencoderLoss(made)(Batch(x.float(), lengths))["loss"]
-    expected, _ = by_modules(made, x.float(), lengths, "mse")
+    expected, _ = by_modules(made, x.float(), lengths)
     assert_close("loss", expected.float(), total)
     assert count == count_values(x, lengths) == int(lengths.sum()) * 2
 
@@ -265,7 +210,7 @@ def test_frozen_weights_receive_no_gradient_and_the_others_do():
         weight.requires_grad_(False)
     x, _ = batch(4, 6, 2)
     x = x.float()
-    fused.loss_sum(made, x, None, "mse").backward()
+    loss_sum(made, x).backward()
     assert all(weight.grad is None for weight in made.encoder.parameters())
     rest = list(made.decoder().parameters())
     expected = torch.autograd.grad(masked_sum(LOSSES["mse"](made(x), x), None), rest)

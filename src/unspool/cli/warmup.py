@@ -14,7 +14,7 @@ def warmup() -> None:
     from unspool.lstm import Call, choose
     from unspool.lstm.backends import compiled
     from unspool.nn import Autoencoder, LSTMDecoder, LSTMEncoder
-    from unspool.nn.fused import loss_sum
+    from unspool.nn.fused import Target, losses
     from unspool.training.gradients import Gradients
     from unspool.training.optimizers import make_optimizer
 
@@ -22,7 +22,9 @@ def warmup() -> None:
     start = perf_counter()
     folder = compiled.warmup()
     model = Autoencoder(LSTMEncoder(1, 1), {"reconstruction": LSTMDecoder("repeat", 1, 1)})
-    loss_sum(model, torch.zeros(64, 1, 1), None, "mse")
+    for batch in (2, 1024):  # small batches have tiles of one vector
+        x = torch.zeros(batch, 1, 1)
+        losses(model, x, None, {"reconstruction": Target(x)}, "mse")
     weight = torch.nn.Parameter(torch.ones(1))
     weight.grad = torch.ones(1)
     Gradients([weight]).clip(0.5)

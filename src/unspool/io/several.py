@@ -1,6 +1,7 @@
 """Several files read as one: those of a folder, or those whose names match a pattern."""
 
 import glob
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,11 @@ def files_of(path: Path) -> list[Path]:
         If there are none, or they have several formats.
     """
     if path.is_dir():
-        found = [one for one in path.rglob("*") if one.is_file()]
+        inner = [path, *path.rglob("*")]
+        closed = next((one for one in inner if one.is_dir() and not _is_readable(one)), None)
+        if closed is not None:
+            raise InputError(f"the folder {closed} cannot be read; change its permissions.")
+        found = [one for one in inner if one.is_file()]
         inside = [one.relative_to(path) for one in found]
     else:
         found = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
@@ -66,6 +71,10 @@ def _kind(file: Path) -> str:
     """Return the ending of a file, for a packed one with the ending inside, such as .csv.gz."""
     ending, inner = endings.ending_of(file), endings.unpacked_ending_of(file)
     return ending if inner == ending else f"{inner}{ending}"
+
+
+def _is_readable(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def load_several(path: Path, options: ReadOptions) -> FileData:
@@ -108,6 +117,7 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     contents: list[Content] = []
     for file in files:
         with errors_naming(Path(file.name)):
+            endings.checked_ending(file)
             if ending in endings.PACKED:
                 contents.append(_packed(file, options))
             else:
@@ -128,7 +138,14 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     if options.files == "rows":
         raise InputError("`files`: only tables are joined to rows; leave it out.")
     arrays = [one for one in contents if isinstance(one, ArrayContent)]
-    if options.rows or options.images or any(_has_sequences(one, options) for one in arrays):
+    whole = [_has_sequences(one, options) for one in arrays]
+    if any(whole) and not all(whole):
+        matrix, another = files[whole.index(False)], files[whole.index(True)]
+        raise InputError(
+            f"{matrix.name} holds one matrix, but {another.name} sequences; select files of "
+            "one form with a pattern."
+        )
+    if options.rows or options.images or any(whole):
         return join_sequences(files, names, options, notes)
     return _series(files, names, arrays, options, notes)
 

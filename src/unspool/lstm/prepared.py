@@ -117,6 +117,8 @@ class PreparedLayer:
             "hard": int(hard_sigmoid),
             "reverse": int(reverse),
             "segments": self.segments,
+            "start_batch": self.hidden,
+            "end_batch": self.hidden,
         }
         self.set_sequences("x", x)
         w_hh = w_hh if cell == "lstm" else w_hh.roll(self.hidden, 0)  # see `gru_cell`
@@ -193,7 +195,10 @@ class PreparedLayer:
         """
         if any(name != "last" for name in names):
             self.set_arrays(**arrays)
-            self._arguments["statistics"] = len(names)
+            self._arguments |= {
+                "pooled_batch": len(names) * self.hidden,
+                "pooled_step": self.hidden,
+            }
             self._arguments |= {
                 STATISTIC_FIELDS[name]: k for k, name in enumerate(names) if name != "last"
             }

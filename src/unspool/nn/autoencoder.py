@@ -60,6 +60,10 @@ class Autoencoder(nn.Module):
     known : list of int
         Places of the features that are known for the steps of the forecast.
 
+    whole_step : str or None
+        How the last training step ran: in one call of compiled code, or layer by layer, and why.
+        None before the first one.
+
     See Also
     --------
     LSTMEncoder, DenseEncoder, ConvEncoder : Encoders.
@@ -75,6 +79,8 @@ class Autoencoder(nn.Module):
     >>> model.encoder(x).shape, model(x).shape
     (torch.Size([2, 8]), torch.Size([2, 10, 3]))
     """
+
+    whole_step: str | None = None  # set by `unspool.nn.fused`
 
     def __init__(
         self,

@@ -1,210 +1,358 @@
 """Autoencoders whose training step runs in one call of compiled code (`unspool.lstm.fused`).
 
-`parts_of` decides whether a model is served; `loss_sum` computes its loss and its gradients.
+`losses` computes the losses of a batch and their gradients; `unspool.nn.fused_plan` decides whether
+a model is served, and describes it as stages.
 """
 
+import weakref
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from unspool.blueprint.layers import DECODERS
-from unspool.lstm import Choice, fused
+from unspool._padding import reverse_within, without_padding
+from unspool.lstm import Choice, threads
+from unspool.lstm.program import PreparedProgram
 from unspool.nn.autoencoder import Autoencoder
-from unspool.nn.dense import Sigmoid
 from unspool.nn.dropout import Dropout
+from unspool.nn.feedforward import DenseDecoder
+from unspool.nn.fused_plan import NotServed, Shape, mask_name, plan_of, reads_backwards
+from unspool.nn.losses import present_in
 from unspool.nn.lstm_decoder import LSTMDecoder
 from unspool.nn.lstm_encoder import LSTMEncoder
 from unspool.nn.lstm_layer import LSTMLayer
-from unspool.nn.lstm_stack import LSTM
+from unspool.nn.missing import marked
+from unspool.nn.normalization import normalised
 from unspool.nn.patches import lengths_in_patches, patch_positions, patched
 
-ACTIVATIONS: Mapping[type[nn.Module], fused.DenseActivation] = {
-    nn.Identity: "linear",
-    nn.ReLU: "relu",
-    nn.Tanh: "tanh",
-    Sigmoid: "sigmoid",
-}
-DECODER_KINDS = (DECODERS["repeat"], DECODERS["reversed_input"])
 RAN = Choice("compiled", "in one call with the whole training step")
+MAX_KEPT = 1 << 26  # bytes of the prepared programs of a model that are kept between steps
+MAX_PROGRAMS = 4  # of a model
 
 
-class Parts(NamedTuple):
-    """A model that is served, as stages of `unspool.lstm.fused`."""
+class Target(NamedTuple):
+    """What a decoder is compared with.
 
-    stages: list[fused.LSTMStage | fused.DenseStage]
-    layers: tuple[LSTMLayer, LSTMLayer]  # of the encoder and of the decoder
-    patch_size: int
-    reads_positions: bool  # whether the decoder reads the positions of the patches
+    Parameters
+    ----------
+    values : tensor of shape (B, T, F)
+        The true output; NaN is a missing value, which does not count.
+    error_weights : tensor that broadcasts to (B, T, F), optional
+        Weight of each error in the loss, 1 by default.
+    weight : float, default 1.0
+        Factor of the loss in the sum whose gradient is computed; one of them is 1.
+    """
+
+    values: Tensor
+    error_weights: Tensor | None = None
+    weight: float = 1.0
 
 
-def loss_sum(
+def losses(
     model: Autoencoder,
     x: Tensor,
     lengths: Tensor | None,
+    targets: Mapping[str, Target],
     loss: str,
-    error_weights: Tensor | None = None,
+    *,
     dropout: Dropout | None = None,
-) -> Tensor | None:
-    """Return the loss of a batch, summed over real steps and features, or None.
+    future: Tensor | None = None,
+) -> dict[str, Tensor] | None:
+    """Return the loss of each decoder, summed over real steps and features, or None.
 
-    If gradients are enabled they are computed together with the loss. The result is None for a
-    model that `parts_of` does not serve, for a loss that is not in `unspool.lstm.fused.LOSSES`, and
-    for sequences that end within a patch, since the loss of a patch counts as a whole here.
+    If gradients are enabled they are computed together with the losses: those of the sum of all
+    losses times their weights. The result is None for a model that is not served, and
+    `model.whole_step` says why.
 
     Parameters
     ----------
     model : Autoencoder
-        The model, which reconstructs `x`.
+        The model.
     x : tensor of shape (B, T, F)
-        The sequences.
+        The sequences that it reads.
     lengths : whole-number tensor of shape (B,), optional
         Number of real steps of each sequence, all T by default.
+    targets : mapping of str to Target
+        What each decoder is compared with.
     loss : str
         Name of the loss.
-    error_weights : tensor that broadcasts to (B, T, F), optional
-        Weight of each error in the loss, 1 by default.
     dropout : Dropout, optional
         Dropout of the hidden states and of the code.
+    future : tensor of shape (B, K, n_known), optional
+        Known features of the steps of the forecast.
     """
-    if x.requires_grad or not len(x) or loss not in fused.LOSSES:
+    if x.requires_grad or not len(x) or not x.shape[1]:
         return None
     dropout = dropout or Dropout()
-    parts = parts_of(model, len(x), h_mask=bool(dropout.recurrent))
-    if parts is None:
+    try:
+        if not _kept.get(model):  # a model that is not served is found out before any work
+            plan_of(model, _shape(model, x, lengths, {}, loss, dropout), dropout)
+        arrays = _arrays(model, x, lengths, targets, future, loss)
+        prepared = _prepared(model, x, lengths, arrays, loss, dropout)
+    except NotServed as reason:
+        model.whole_step = f"layer by layer, since {reason}"
         return None
-    read, size = model.encoder.marked(x), parts.patch_size
-    if model.encoder.fill is not None:  # the errors of missing values have the weight 0
-        present = ~x.isnan()
-        error_weights = present.to(x) if error_weights is None else error_weights * present
-        x = model.encoder.filled(x)
-    if size > 1:
-        incomplete = x.shape[1] % size if lengths is None else (lengths % size).any()
-        if incomplete:
-            return None
-        if error_weights is not None:
-            error_weights = patched(error_weights.expand_as(x), size, lengths)
-        read = patched(read, size, lengths)
-        x, lengths = patched(x, size, lengths), lengths_in_patches(lengths, size)
-    inputs = {"x": read}
-    if parts.reads_positions:
-        inputs["positions"] = patch_positions(x.shape[1], x)
-    for layer in parts.layers:
+    _draw_masks(arrays, model, len(x), dropout)
+    for layer in prepared.layers:
         layer.ran = RAN
-    batch = fused.Batch(x, inputs, lengths, error_weights)
-    stages = _with_masks(parts, len(x), dropout)
-    if not torch.is_grad_enabled():
-        return fused.loss_and_gradients(stages, batch, loss, gradients=False)[0]
-    weights = fused.weights_of(stages)
-    return cast(Tensor, _LossWithGradients.apply(stages, batch, loss, *weights))  # type: ignore[no-untyped-call]
+    model.whole_step = RAN.reason
+    try:
+        arguments = prepared, arrays, [targets[name].weight for name in model.decoders]
+        if torch.is_grad_enabled():
+            idle = _without_weight(model, targets)
+            weights = [
+                weight.detach() if weight in idle else weight
+                for weight in prepared.program.weights
+                if weight is not None
+            ]
+            found = _LossesWithGradients.apply(*arguments, *weights)  # type: ignore[no-untyped-call]
+        else:
+            found, _ = prepared.program.run(arrays)
+    finally:
+        _give_back(model, prepared)
+    return dict(zip(model.decoders, found, strict=True))
 
 
-def _with_masks(
-    parts: Parts, batch_size: int, dropout: Dropout
-) -> list[fused.LSTMStage | fused.DenseStage]:
-    """Return the stages with masks, which are drawn in the order in which the modules draw them."""
-    first, second, *dense = parts.stages
-    assert isinstance(first, fused.LSTMStage)
-    assert isinstance(second, fused.LSTMStage)
-    units, weight = parts.layers[0].units, first.w_hh
-    first = first._replace(
-        h_mask=dropout.state_mask(batch_size, units, weight),
-        emitted_mask=dropout.code_mask(batch_size, units, weight),
+def _without_weight(model: Autoencoder, targets: Mapping[str, Target]) -> set[Tensor]:
+    """Return the weights of decoders whose loss has the weight 0: they have no gradient."""
+    idle = [name for name in model.decoders if not targets[name].weight]
+    return {weight for name in idle for weight in model.decoder(name).parameters()}
+
+
+# The arrays of a batch.
+
+
+def _arrays(
+    model: Autoencoder,
+    x: Tensor,
+    lengths: Tensor | None,
+    targets: Mapping[str, Target],
+    future: Tensor | None,
+    loss: str,
+) -> dict[str, Tensor]:
+    """Return what the stages read, without masks."""
+    encoder = model.encoder
+    if not isinstance(encoder, LSTMEncoder):
+        raise NotServed(f"the encoder is no LSTMEncoder but of {type(encoder).__name__}")
+    size = encoder.patch_size
+    if encoder.normalization == "none":
+        read = encoder.marked(x)
+    else:
+        read = normalised(x, lengths, encoder.normalization, encoder.fill)
+        read = marked(read, None if encoder.fill is None else torch.zeros_like(encoder.fill))
+    arrays = {"x": patched(read, size, lengths)}
+    ends = lengths_in_patches(lengths, size)
+    if ends is not None:
+        arrays["lengths"] = ends
+    if encoder.kernels is not None:
+        with torch.no_grad():
+            arrays["kernels"] = encoder.kernels(encoder.filled(x), lengths)
+    for name in model.decoders:
+        target = targets[name]
+        ends = lengths if name == "reconstruction" else None
+        arrays |= _read_by_decoder(model, name, x, lengths, future)
+        arrays |= _compared(model, name, target, ends, loss)
+        if name == "forecast" and model.skip is not None:
+            location, spread = model.skip.level(model.of_targets(x), lengths)
+            shape = target.values.shape
+            for part, values in (("offsets", location), ("factors", spread)):
+                arrays[f"{name}.{part}"] = _as_outputs(model, name, values.expand(shape))
+    return arrays
+
+
+def _read_by_decoder(
+    model: Autoencoder, name: str, x: Tensor, lengths: Tensor | None, future: Tensor | None
+) -> dict[str, Tensor]:
+    """Return what an LSTM decoder reads at its steps in addition to the code."""
+    decoder = model.decoder(name)
+    if not isinstance(decoder, LSTMDecoder) or reads_backwards(model, name):
+        return {}
+    steps = x.shape[1] if name == "reconstruction" else model.horizon
+    count = -(-steps // decoder.patch_size)
+    read = None
+    if decoder.needs_input:
+        given = without_padding(model.encoder.marked(x), lengths)
+        read = patched(reverse_within(given, lengths), decoder.patch_size)[:, :count]
+        read = nn.functional.pad(read, (0, 0, 0, count - read.shape[1]))
+    elif decoder.reads_place:
+        read = patch_positions(count, x)
+    if decoder.n_known and future is not None:
+        known = patched(future, decoder.patch_size)
+        read = known if read is None else torch.cat([read, known], 2)
+    return {} if read is None else {f"{name}.reads": read}
+
+
+def _compared(
+    model: Autoencoder, name: str, target: Target, lengths: Tensor | None, loss: str
+) -> dict[str, Tensor]:
+    """Return the target of a decoder, and the weights of its errors if there are any."""
+    values, weights = target.values, target.error_weights
+    decoder = model.decoder(name)
+    if model.encoder.fill is not None:  # the errors of missing values have the weight 0
+        present = present_in(values, loss)
+        weights = present.to(values) if weights is None else weights * present
+        values = torch.where(values.isnan(), 0.0, values)
+    size = decoder.patch_size if isinstance(decoder, LSTMDecoder) else 1
+    if _on_vector(decoder):
+        size = max(decoder.max_steps or 0, 1)
+    steps = values.shape[1]
+    # Where a patch, or a vector of all steps, is not complete, the rest has the weight 0.
+    incomplete = steps % size != 0
+    if lengths is not None and size > 1:
+        incomplete = incomplete or bool((lengths % size).any())
+    if incomplete and weights is None:
+        weights = torch.ones_like(values[:, :, :1])
+    if weights is not None:
+        weights = weights.expand_as(values)
+    if getattr(decoder, "reverse_target", False):
+        values = reverse_within(values, lengths)
+        weights = None if weights is None else reverse_within(weights, lengths)
+    found = {f"{name}.target": patched(values, size, lengths)}
+    if weights is not None:
+        found[f"{name}.weights"] = patched(weights, size, lengths)
+    return found
+
+
+def _on_vector(decoder: nn.Module) -> bool:
+    """Return whether a decoder computes all steps at once."""
+    if isinstance(decoder, LSTMDecoder):
+        return decoder.kind.flat
+    return isinstance(decoder, DenseDecoder)
+
+
+def _as_outputs(model: Autoencoder, name: str, values: Tensor) -> Tensor:
+    """Return values (B, T, F) in the order of a decoder's outputs."""
+    decoder = model.decoder(name)
+    size = decoder.patch_size if isinstance(decoder, LSTMDecoder) else 1
+    if getattr(decoder, "reverse_target", False):
+        values = values.flip(1)
+    return patched(values, max(decoder.max_steps or 0, 1) if _on_vector(decoder) else size)
+
+
+def _draw_masks(
+    arrays: dict[str, Tensor], model: Autoencoder, batch: int, dropout: Dropout
+) -> None:
+    """Draw the masks in the order in which the modules draw them."""
+    encoder = model.encoder
+    assert isinstance(encoder, LSTMEncoder)
+    like = encoder.lstm.stack()[0][0].weight_hh
+
+    def draw(name: str, layers: list[list[LSTMLayer]]) -> None:
+        for number, layer in enumerate(one for directions in layers for one in directions):
+            mask = dropout.state_mask(batch, layer.units, like)
+            if mask is not None:
+                arrays[mask_name(name, number)] = mask
+
+    draw("encoder", encoder.lstm.stack())
+    mask = dropout.code_mask(batch, encoder.latent_dim, like)
+    if mask is not None:
+        arrays["code.mask"] = mask
+    for name in model.decoders:
+        decoder = model.decoder(name)
+        if isinstance(decoder, LSTMDecoder):
+            draw(name, decoder.lstm.stack())
+
+
+# Programs, which are kept from step to step.
+
+
+class _Prepared(NamedTuple):
+    program: PreparedProgram
+    layers: list[LSTMLayer]
+    key: tuple[Any, ...]
+    parts: list[tuple[dict[str, Any], dict[str, Any]]]
+
+
+# The programs of a model that are not in use, by their keys; the last one is at the end.
+_kept: weakref.WeakKeyDictionary[Autoencoder, dict[Any, _Prepared]] = weakref.WeakKeyDictionary()
+
+
+def _prepared(
+    model: Autoencoder,
+    x: Tensor,
+    lengths: Tensor | None,
+    arrays: Mapping[str, Tensor],
+    loss: str,
+    dropout: Dropout,
+) -> _Prepared:
+    """Take the program of a model and a shape of batches, or prepare it."""
+    shape = _shape(model, x, lengths, arrays, loss, dropout)
+    key = shape, bool(dropout.layers), threads.count()
+    kept = _kept.setdefault(model, {}).pop(key, None)
+    if (
+        kept is not None
+        and kept.program.fits
+        and all(
+            now.keys() == then.keys() and all(now[k] is then[k] for k in then)
+            for now, then in kept.parts
+        )
+    ):
+        return kept
+    plan = plan_of(model, shape, dropout)
+    program = PreparedProgram(plan.stages, len(x), gradients=shape.training)
+    return _Prepared(program, plan.layers, key, _parts(model))
+
+
+def _shape(
+    model: Autoencoder,
+    x: Tensor,
+    lengths: Tensor | None,
+    arrays: Mapping[str, Tensor],
+    loss: str,
+    dropout: Dropout,
+) -> Shape:
+    return Shape(
+        len(x),
+        x.shape[1],
+        loss,
+        lengths is not None,
+        tuple(name for name in model.decoders if f"{name}.weights" in arrays),
+        torch.is_grad_enabled(),
+        bool(dropout.recurrent),
+        bool(dropout.code),
     )
-    second = second._replace(h_mask=dropout.state_mask(batch_size, parts.layers[1].units, weight))
-    return [first, second, *dense]
 
 
-def parts_of(model: Autoencoder, batch_size: int, *, h_mask: bool = False) -> Parts | None:
-    """Return the stages of `model`, or None if some part of it is not served.
-
-    Served on a CPU are one LSTM layer in one direction whose final, mean or largest state is the
-    code, one LSTM layer that decodes it at every step, and dense layers with linear, ReLU, tanh or
-    sigmoid activations.
-    """
-    if list(model.decoders) != ["reconstruction"] or model.targets is not None:
-        return None
-    encoder, decoder = model.encoder, model.decoder()
-    if type(encoder) is not LSTMEncoder or encoder.whole_state or len(encoder.statistics) > 1:
-        return None
-    if encoder.projection is not None or encoder.log_variance is not None:
-        return None
-    if encoder.convolutions is not None:
-        return None
-    if not isinstance(encoder.code_activation, nn.Identity):
-        return None
-    if type(decoder) is not LSTMDecoder or decoder.kind not in DECODER_KINDS:
-        return None
-    if decoder.reverse_target:
-        return None
-    size = decoder.patch_size
-    if decoder.needs_input and size > 1:  # steps would have to be reversed within patches too
-        return None
-    dense = _dense_stages(decoder)
-    first, second = _only_layer(encoder.lstm), _only_layer(decoder.lstm)
-    if not dense or first is None or second is None or not second.context_size:
-        return None
-    choices = [layer.choice(batch_size, h_mask=h_mask) for layer in (first, second)]
-    if any(choice.name != "compiled" for choice in choices):
-        return None
-    reads = "x" if decoder.needs_input else "positions" if decoder.reads_place else None
-    stages: list[fused.LSTMStage | fused.DenseStage] = [
-        _lstm_stage(first, reads="x", emits=encoder.statistics[0]),
-        _lstm_stage(second, reads=reads, reads_backwards=decoder.needs_input),
-        *dense,
-    ]
-    return Parts(stages, (first, second), size, reads == "positions")
+def _parts(model: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the parts, weights and buffers of all modules: a program is for these objects."""
+    found = []
+    for module in model.modules():
+        for now in (module._modules, module._parameters, module._buffers):
+            if now:
+                found.append((now, dict(now)))
+    return found
 
 
-def _only_layer(lstm: LSTM) -> LSTMLayer | None:
-    """Return the layer of a stack that has one layer in one direction, else None."""
-    stack = lstm.stack()
-    return stack[0][0] if len(stack) == 1 and len(stack[0]) == 1 else None
+def _give_back(model: Autoencoder, prepared: _Prepared) -> None:
+    """Keep a program for the next step, unless it is too large."""
+    kept = _kept.setdefault(model, {})
+    kept[prepared.key] = prepared
+    while len(kept) > MAX_PROGRAMS or sum(one.program.bytes for one in kept.values()) > MAX_KEPT:
+        kept.pop(next(iter(kept)), None)
 
 
-def _dense_stages(decoder: LSTMDecoder) -> list[fused.DenseStage] | None:
-    """Return the layers of a decoder's head, or None if one of them is not served."""
-    modules = [module for module in decoder.head if not isinstance(module, nn.Unflatten)]
-    stages = []
-    for linear, activation in zip(modules[::2], modules[1::2], strict=True):
-        if not isinstance(linear, nn.Linear) or type(activation) not in ACTIVATIONS:
-            return None
-        stages.append(fused.DenseStage(linear.weight, linear.bias, ACTIVATIONS[type(activation)]))
-    return stages
-
-
-def _lstm_stage(layer: LSTMLayer, **options: Any) -> fused.LSTMStage:
-    """Return a layer as a stage; `options` are those of `LSTMStage`."""
-    return fused.LSTMStage(
-        layer.weight_ih,
-        layer.weight_hh,
-        layer.bias,
-        layer.weight_context,
-        layer.cell.activation,
-        layer.cell.recurrent_activation,
-        cell=layer.cell.kind,
-        **options,
-    )
-
-
-class _LossWithGradients(torch.autograd.Function):
-    """The loss as an operation of autograd, whose gradients the forward pass has computed."""
+class _LossesWithGradients(torch.autograd.Function):
+    """Losses as an operation of autograd, whose gradients the forward pass has computed."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        stages: list[fused.LSTMStage | fused.DenseStage],
-        batch: fused.Batch,
-        loss: str,
-        *weights: Tensor | None,
-    ) -> Tensor:
-        total, gradients = fused.loss_and_gradients(stages, batch, loss)
-        ctx.save_for_backward(*gradients)
-        return total
+        prepared: _Prepared,
+        arrays: Mapping[str, Tensor],
+        factors: list[float],
+        *weights: Tensor,
+    ) -> tuple[Tensor, ...]:
+        found, gradients = prepared.program.run(arrays, factors)
+        assert gradients is not None
+        ctx.save_for_backward(gradients)
+        ctx.prepared, ctx.first = prepared.program.shapes, factors.index(1.0)
+        return tuple(found)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        gradients = [g if g is None else g * grad for g in ctx.saved_tensors]
-        return (None, None, None, *gradients)
+        (gradients,) = ctx.saved_tensors
+        scaled = gradients * grads[ctx.first]
+        pieces = scaled.split([shape.numel() for shape in ctx.prepared])
+        found = [piece.view(shape) for piece, shape in zip(pieces, ctx.prepared, strict=True)]
+        return (None, None, None, *found)

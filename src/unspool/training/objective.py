@@ -128,14 +128,10 @@ class AutoencoderLoss:
 
     def _compute(self, batch: Batch) -> dict[str, Term]:
         x, lengths = batch.x, batch.lengths
-        if self._can_be_fused and isinstance(self.loss, str):
-            dropout = self.dropout if self.model.training else None
-            total = fused.loss_sum(self.model, x, lengths, self.loss, batch.weights, dropout)
-            if total is not None:
-                present = None if self.model.encoder.fill is None else present_in(x, self.loss)
-                return {"loss": Term(total, count_values(x, lengths, present=present))}
         read = self._disturbed(x) if self.model.training else x
-        terms: dict[str, Term] = {}
+        terms: dict[str, Term] = self._in_one_call(batch, read) or {}
+        if terms:
+            return name_single_loss(terms)
         if self.every_step:
             for name in self.model.decoders:
                 terms |= self._terms(name, *self._by_step(name, batch, read))
@@ -164,6 +160,47 @@ class AutoencoderLoss:
                 values *= self._mean_weight(batch, by_sequence)
             terms["divergence"] = Term(divergence.sum(), values, self.kl_weight)
         return terms if self.contrastive_weight else name_single_loss(terms)
+
+    def _in_one_call(self, batch: Batch, read: Tensor) -> dict[str, Term] | None:
+        """Compute the losses of the decoders and their gradients in one call, if it can be."""
+        masks, loss = self.model.encoder.fill is not None, self.loss
+        other = self._other_terms
+        if other is not None or not isinstance(loss, str):
+            reason = other or "the loss has no name"
+            self.model.whole_step = f"layer by layer, since {reason}"
+            return None
+        targets: dict[str, fused.Target] = {}
+        terms: dict[str, tuple[int, float]] = {}
+        share = 0.0  # of an error of the first decoder in the loss
+        for name in self.model.decoders:
+            if name != "reconstruction" and batch.y is None:
+                return None
+            target, ends, weights = batch.target(name, self.model.of_targets)
+            present = present_in(target, loss) if masks else None
+            size, weight = count_values(target, ends, loss, present), self.weights.get(name, 1.0)
+            if weight and size:
+                share = share or weight / size
+            factor = weight / size / share if weight and size else 0.0
+            targets[name] = fused.Target(target, weights, factor)
+            terms[f"{name}_loss"] = size, weight
+        if not share:
+            return None
+        dropout = self.dropout if self.model.training else None
+        totals = fused.losses(
+            self.model,
+            read,
+            batch.lengths,
+            targets,
+            loss,
+            dropout=dropout,
+            future=batch.future,
+        )
+        if totals is None:
+            return None
+        return {
+            name: Term(total, *term)
+            for total, (name, term) in zip(totals.values(), terms.items(), strict=True)
+        }
 
     def _mean_weight(self, batch: Batch, by_sequence: Tensor) -> float:
         """Return the mean weight (B,) of sequences over the values that are decoded of them."""
@@ -257,12 +294,13 @@ class AutoencoderLoss:
         return filled(target, fill)
 
     @property
-    def _can_be_fused(self) -> bool:
-        disturbed = self.model.training and (self.input_noise or self.input_dropout)
-        added = (
-            self.code_l1 or self.contrastive_weight or self.metrics or self.kl_weight is not None
-        )
-        return not (disturbed or added or self.weights)
+    def _other_terms(self) -> str | None:
+        """What there is besides one loss of each decoder, as the end of a sentence."""
+        if self.code_l1 or self.contrastive_weight or self.kl_weight is not None:
+            return "the loss has terms of the code"
+        if self.metrics:
+            return "there are metrics"
+        return "forecasts are made after every step" if self.every_step else None
 
     def _disturbed(self, x: Tensor) -> Tensor:
         """Apply dropout and noise to the input."""

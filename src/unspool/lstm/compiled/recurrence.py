@@ -45,6 +45,7 @@ from unspool.lstm.compiled.statistics import (
 )
 from unspool.lstm.compiled.tiles import (
     SMALL_BLOCK,
+    add_rows,
     copy_row,
     fill,
     lengths_in,
@@ -101,6 +102,15 @@ def constants(out, args, starts, scratch, first, lanes, like, cell):
 
 
 @compiled
+def read_or_zero(out, lanes, address, starts, count, like):
+    """out[k][lane] = array[starts[lane] + k], or zeros if the address of the array is 0."""
+    if address:
+        read_rows(out, lanes, pointer(address, like[0]), starts, count)
+    else:
+        fill(out, count * lanes, 0.0)
+
+
+@compiled
 def forward_tile(args, tile, workspace, like, cell):
     """Run the sequences of a tile through all their steps.
 
@@ -130,16 +140,19 @@ def forward_tile(args, tile, workspace, like, cell):
         h = after(h, -first * args.h_batch)
     else:
         reserve = after(reserve, tile * args.steps * 5 * block)
+    if args.x_one_tile:
+        x = after(x, -first * args.x_batch)
 
     shortest, longest = lengths_in(args, first, lanes, ends)
     constants(constant, args, starts, scratch, first, lanes, like, cell)
-    row_starts(starts, args.batch, first, lanes, hidden)
+    row_starts(starts, args.batch, first, lanes, args.start_batch)
     row_starts(x_starts, args.batch, first, lanes, args.x_batch)
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
-    read_rows(state, lanes, pointer(args.h0, like[0]), starts, hidden)
+    read_or_zero(state, lanes, args.h0, starts, hidden, like)
     if has_c:
-        read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
+        read_or_zero(initial_c, lanes, args.c0, starts, hidden, like)
     if args.h_mask:
+        row_starts(starts, args.batch, first, lanes, hidden)
         read_rows(mask, lanes, pointer(args.h_mask, like[0]), starts, hidden)
     if args.pooled:
         begin(running, state, block)
@@ -172,8 +185,10 @@ def forward_tile(args, tile, workspace, like, cell):
                 h_starts, args, first, lanes, t, args.reverse, args.h_batch, args.h_step, False
             )
             write_rows(after(h, shift), h_starts, state, lanes, hidden)
-    write_rows(pointer(args.h_n, like[0]), starts, state, lanes, hidden)
-    if has_c:
+    row_starts(starts, args.batch, first, lanes, args.end_batch)
+    if args.h_n:
+        write_rows(pointer(args.h_n, like[0]), starts, state, lanes, hidden)
+    if has_c and args.c_n:
         write_rows(pointer(args.c_n, like[0]), starts, c_old, lanes, hidden)
     if args.pooled:
         write_statistics(args, running, starts, ends, first, lanes, like)
@@ -209,7 +224,8 @@ def backward_tile(args, tile, partial, workspace, like, cell):
     starts = pointer(workspace, 1)
     x_starts, h_starts = after(starts, lanes), after(starts, 2 * lanes)
     grad_starts, grad_x_starts = after(starts, 3 * lanes), after(starts, 4 * lanes)
-    gates_grad = after(pointer(workspace, like[0]), 10 * lanes)
+    initial_starts = after(starts, 5 * lanes)
+    gates_grad = after(pointer(workspace, like[0]), 12 * lanes)
     sums = after(gates_grad, 4 * block)
     state_grad = after(sums, 4 * block)
     incoming = after(state_grad, (hidden + size) * lanes)
@@ -225,28 +241,34 @@ def backward_tile(args, tile, partial, workspace, like, cell):
 
     x, h = pointer(args.x, like[0]), pointer(args.h, like[0])
     reserve, grad_h = pointer(args.reserve, like[0]), pointer(args.grad_h, like[0])
+    grad_x = pointer(args.grad_x, like[0])
     bias_sum, has_c = after(partial, weights_size(args, size, cell)), len(cell) > 1
     if args.one_tile:
         h = after(h, -first * args.h_batch)
         grad_h = after(grad_h, -first * args.grad_h_batch)
     else:
         reserve = after(reserve, tile * args.steps * 5 * block)
+    if args.x_one_tile:
+        x = after(x, -first * args.x_batch)
+        grad_x = after(grad_x, -first * args.grad_x_batch)
 
     shortest, longest = lengths_in(args, first, lanes, ends)
-    row_starts(starts, args.batch, first, lanes, hidden)
-    read_rows(state_grad, lanes, pointer(args.grad_h_n, like[0]), starts, hidden)
+    row_starts(starts, args.batch, first, lanes, args.end_batch)
+    read_or_zero(state_grad, lanes, args.grad_h_n, starts, hidden, like)
+    if has_c:
+        read_or_zero(c_grad, lanes, args.grad_c_n, starts, hidden, like)
     if args.grad_pooled:
         gradient_terms(args, terms, starts, ends, state_grad, first, lanes, like)
-        row_starts(starts, args.batch, first, lanes, hidden)
     row_starts(x_starts, args.batch, first, lanes, args.x_batch)
     row_starts(h_starts, args.batch, first, lanes, args.h_batch)
     row_starts(grad_starts, args.batch, first, lanes, args.grad_h_batch)
     row_starts(grad_x_starts, args.batch, first, lanes, args.grad_x_batch)
     fill(sums, 4 * block, 0.0)
     fill(incoming, block, 0.0)
+    row_starts(initial_starts, args.batch, first, lanes, args.start_batch)
     if has_c:
-        read_rows(initial_c, lanes, pointer(args.c0, like[0]), starts, hidden)
-        read_rows(c_grad, lanes, pointer(args.grad_c_n, like[0]), starts, hidden)
+        read_or_zero(initial_c, lanes, args.c0, initial_starts, hidden, like)
+    row_starts(starts, args.batch, first, lanes, hidden)
     if args.h_mask:
         read_rows(mask, lanes, pointer(args.h_mask, like[0]), starts, hidden)
     for t in range(args.steps - 1, -1, -1):
@@ -267,7 +289,10 @@ def backward_tile(args, tile, partial, workspace, like, cell):
             args, gates, c_old, gates_grad, sums, state_grad, incoming, c_grad, terms, lanes,
             ends, t, t >= shortest, cell,
         )  # fmt: skip
-        before, before_starts = pointer(args.h0, like[0]), starts
+        before, before_starts = pointer(args.h0, like[0]), initial_starts
+        if not t and not args.h0:
+            for lane in range(lanes):
+                before_starts[lane] = -1
         if t:
             shift = step_starts(
                 h_starts, args, first, lanes, t - 1, args.reverse, args.h_batch, args.h_step, False
@@ -282,18 +307,26 @@ def backward_tile(args, tile, partial, workspace, like, cell):
             x_starts, mask, starts, masked_grad, lanes, like, cell,
         )  # fmt: skip
         if args.grad_x:
-            fill(x_grad, padded(features) * lanes, 0.0)
-            input_gradient(args, x_grad, gates_grad, lanes, like, cell)
-            grad_x = pointer(args.grad_x, like[0])
             shift = step_starts(
                 grad_x_starts, args, first, lanes, t, args.reverse != args.flip_x,
                 args.grad_x_batch, args.grad_x_step, True,
             )  # fmt: skip
-            write_rows(after(grad_x, shift), grad_x_starts, x_grad, lanes, features)
+            there = after(grad_x, shift)
+            fill(x_grad, padded(features) * lanes, 0.0)
+            if args.adds:
+                read_rows(x_grad, lanes, there, grad_x_starts, features)
+            input_gradient(args, x_grad, gates_grad, lanes, like, cell)
+            write_rows(there, grad_x_starts, x_grad, lanes, features)
     if args.grad_h0:
-        write_rows(pointer(args.grad_h0, like[0]), starts, state_grad, lanes, hidden)
+        row_starts(initial_starts, args.batch, first, lanes, args.start_batch)
+        grad_h0, grad_c0 = pointer(args.grad_h0, like[0]), pointer(args.grad_c0, like[0])
+        if args.adds:
+            add_rows(state_grad, lanes, grad_h0, initial_starts, incoming, hidden)
+            if has_c:
+                add_rows(c_grad, lanes, grad_c0, initial_starts, incoming, hidden)
+        write_rows(grad_h0, initial_starts, state_grad, lanes, hidden)
         if has_c:
-            write_rows(pointer(args.grad_c0, like[0]), starts, c_grad, lanes, hidden)
+            write_rows(grad_c0, initial_starts, c_grad, lanes, hidden)
     for gate in range(4 * hidden):
         for place in range(gate * lanes, (gate + 1) * lanes, size):
             bias_sum[gate] += total(load(sums, place))
@@ -303,7 +336,10 @@ def backward_tile(args, tile, partial, workspace, like, cell):
         for lane in range(lanes):
             copy_row(after(rows, lane * context_width), context, starts[lane], context_size)
         context_gradients(args, partial, context_grad, sums, rows, lanes, like, cell)
-        write_rows(pointer(args.grad_context, like[0]), starts, context_grad, lanes, context_size)
+        grad_context = pointer(args.grad_context, like[0])
+        if args.adds:
+            add_rows(context_grad, lanes, grad_context, starts, rows, context_size)
+        write_rows(grad_context, starts, context_grad, lanes, context_size)
 
 
 @Kernel

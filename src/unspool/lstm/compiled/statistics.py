@@ -16,6 +16,7 @@ References
 
 import math
 
+from unspool.blueprint.layers import VARIANCE_FLOOR
 from unspool.lstm.compiled.jit import compiled
 from unspool.lstm.compiled.tiles import fill, read_rows, row_starts, write_rows
 from unspool.lstm.compiled.vector import after, fma, lanes_of, load, pointer, store, where_less
@@ -103,18 +104,21 @@ def variance(squares, length):
 
 @compiled
 def write_statistics(args, running, starts, ends, first, lanes, like):
-    """Write the statistics of a tile's sequences; for "std" the variance."""
+    """Write the statistics of a tile's sequences; for "std" the variance, or its root."""
     hidden, block = args.hidden, args.hidden * lanes
     pooled = pointer(args.pooled, like[0])
-    row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
+    row_starts(starts, args.batch, first, lanes, args.pooled_batch)
     if args.deviation >= 0:
         squares = after(running, DEVIATION * block)
         for place in range(block):
-            squares[place] = variance(squares[place], math.floor(ends[place % lanes]))
+            end = math.floor(ends[place % lanes])
+            squares[place] = variance(squares[place], end)
+            if args.takes_root:
+                squares[place] = math.sqrt(squares[place] + VARIANCE_FLOOR) if end else 0.0
     for k in range(STATISTICS):
         place = positions(args)[k]
         if place >= 0:
-            out = after(pooled, place * hidden)
+            out = after(pooled, place * args.pooled_step)
             write_rows(out, starts, after(running, k * block), lanes, hidden)
 
 
@@ -134,14 +138,14 @@ def gradient_terms(args, terms, starts, ends, state_grad, first, lanes, like):
     size = lanes_of(terms)
     hidden, block, stride = args.hidden, args.hidden * lanes, (args.hidden + size) * lanes
     pooled, grad = pointer(args.pooled, like[0]), pointer(args.grad_pooled, like[0])
-    row_starts(starts, args.batch, first, lanes, args.statistics * hidden)
+    row_starts(starts, args.batch, first, lanes, args.pooled_batch)
     fill(terms, block, 0.0)
     for k in range(STATISTICS):
         place = positions(args)[k]
         if place >= 0:
             out = after(terms, k * stride)
             for source in (grad, pooled):
-                read_rows(out, lanes, after(source, place * hidden), starts, hidden)
+                read_rows(out, lanes, after(source, place * args.pooled_step), starts, hidden)
                 out = after(out, STATISTICS * stride)
     slope, deviation = (
         after(terms, DEVIATION * stride),

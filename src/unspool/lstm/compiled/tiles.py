@@ -3,7 +3,7 @@
 A tile is ``[row][lane]``: one lane per sequence, where rows are units, gates or features.
 """
 
-from unspool.lstm.compiled.jit import compiled
+from unspool.lstm.compiled.jit import compiled, shared
 from unspool.lstm.compiled.vector import (
     MANY_REGISTERS,
     add_products,
@@ -195,6 +195,14 @@ def read_rows(out, lanes, source, starts, count):
 
 
 @compiled
+def add_rows(out, lanes, source, starts, scratch, count):
+    """out[k][lane] += source[starts[lane] + k]; `scratch` is as large as `out`."""
+    read_rows(scratch, lanes, source, starts, count)
+    for place in range(0, count * lanes, lanes_of(out)):
+        store(out, place, load(out, place) + load(scratch, place))
+
+
+@compiled
 def write_rows(out, starts, source, lanes, count):
     """out[starts[lane] + k] = source[k][lane], in lanes that have a row."""
     size = lanes_of(out)
@@ -247,7 +255,7 @@ def add_products_of(out, values, factors, count):
         store(out, place, fma(load(values, place), load(factors, place), load(out, place)))
 
 
-@compiled
+@shared
 def rounded(count, size):
     """Return `count` rounded up to a multiple of `size`."""
     return (count + size - 1) // size * size
