@@ -56,6 +56,7 @@ ExportPart = Literal["auto", Part, "detector"]
 TorchTask = Literal["reconstruction", "forecast", "classification"]
 SecondInput = Literal["reversed_input", "previous"]
 PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
+DetectorPieceMethod = Literal["anomaly_scores", "score_samples", "decision_function", "predict"]
 PieceMethod = Literal[
     "transform",
     "features",

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,27 +13,11 @@ from unspool.data.convert import Source
 from unspool.data.futures import is_stored
 from unspool.data.merging import ends_of_series, overlap_means, window_before
 from unspool.data.messages import listed
+from unspool.data.pieces import Piece
 from unspool.data.sequences import FloatArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import BatchRunner, read_pieces
-
-
-class Piece(NamedTuple):
-    """A part of a result.
-
-    Parameters
-    ----------
-    start, stop : int
-        First sequence of the part, and the one after its last. With ``merge=True`` they count
-        time steps; the steps of each series follow those of the series before.
-    values : ndarray of shape (stop - start, ...)
-        The result for these sequences or steps.
-    """
-
-    start: int
-    stop: int
-    values: FloatArray
 
 
 class InPieces:
