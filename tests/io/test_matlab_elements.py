@@ -76,3 +76,10 @@ def test_a_matrix_within_fifty_others_is_refused(tmp_path):
         inner = struct.pack("<II", 14, len(inner)) + inner
     path.write_bytes(path.read_bytes()[:128] + inner)
     refused(path, 128 + 8 * 51)
+
+
+def test_what_scipy_says_of_another_file_is_in_the_error(tmp_path):
+    path = tmp_path / "a.mat"
+    path.write_bytes(b"hello, this is a text" * 20)
+    with pytest.raises(InputError, match=r"the file cannot be read as a MAT-file \(.*\); download"):
+        read_file(path, window=2)

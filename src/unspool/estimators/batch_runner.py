@@ -53,11 +53,12 @@ class BatchRunner:
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        for module in self.module.modules():  # `parameters` also looks for shared weights
-            for weight in module._parameters.values():
-                if weight is not None:
-                    return weight.device
-        raise AssertionError("a model has weights")
+        return next(  # `parameters` also looks for shared weights
+            weight.device
+            for module in self.module.modules()
+            for weight in module._parameters.values()
+            if weight is not None
+        )
 
     @property
     def code_length(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from unspool import _checks
 from unspool.errors import InputError
 
-TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log", ".lvm")
+TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log", ".lvm", ".lst", ".prn")
 PARQUET = (".parquet", ".pq")
 ARROW = (".feather", ".arrow", ".ipc")
 JSON = (".json", ".jsonl", ".ndjson")

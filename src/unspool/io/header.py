@@ -268,7 +268,7 @@ def _directly_above(rows: list[Row], width: int, kinds: list[str]) -> list[Row]:
 def _may_be_header(row: Row, width: int) -> bool:
     count = len(row.fields)
     if count == width + 1:
-        return row.fields[-1].strip() == ""
+        return row.fields[-1].strip() in ("", "|")  # a mark at the end of the line
     return count == width or (count == width - 1 and count > 0)
 
 
