@@ -220,6 +220,12 @@ def test_a_column_without_a_name_that_only_rises_often_is_a_feature(tmp_path):
     assert data.source.n_features == 3
 
 
+def test_a_column_that_rises_in_the_whole_table_shows_no_id(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(rows_of_meters((i // 4 % 2, 3 * i + i % 2, i / 7) for i in range(16)))
+    assert read_file(path, window=2).series_ids is None
+
+
 def test_a_time_that_was_found_with_its_id_is_found_in_a_file_of_one_series(run, tmp_path):
     rows = [(meter, 100 * meter % 7 + 3 * i, i / 7) for meter in (5, 9) for i in range(8)]
     path, model = tmp_path / "a.txt", tmp_path / "m.unspool"

@@ -136,7 +136,7 @@ define(
 impl("unspool::kernel_means", "CPU", _means)
 
 
-@impl("unspool::kernel_means", "Meta")  # type: ignore[untyped-decorator]
+@impl("unspool::kernel_means", "Meta")
 def _(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: list[int]
 ) -> Tensor:

@@ -78,6 +78,6 @@ define("unspool::dense", "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
 impl("unspool::dense", "CPU", _dense)
 
 
-@impl("unspool::dense", "Meta")  # type: ignore[untyped-decorator]
+@impl("unspool::dense", "Meta")
 def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x.new_empty(len(x), len(weight))

@@ -198,7 +198,7 @@ impl("unspool::lstm", "CPU", _lstm)
 impl("unspool::lstm_backward", "CPU", _lstm_backward)
 
 
-@impl("unspool::lstm", "Meta")  # type: ignore[untyped-decorator]
+@impl("unspool::lstm", "Meta")
 def _(
     x: Tensor | None,
     w_ih: Tensor | None,
@@ -227,7 +227,7 @@ def _(
     )
 
 
-@impl("unspool::lstm_backward", "Meta")  # type: ignore[untyped-decorator]
+@impl("unspool::lstm_backward", "Meta")
 def _(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,
