@@ -71,20 +71,33 @@ def check_series(case: Case, data):
             expected = np.array([instant(one) for one in columns["@time"][part]])
             assert times.dtype.kind == expected.dtype.kind or expected.dtype.kind == "f"
             np.testing.assert_array_equal(times, expected)
+    firsts = [0] if None in rows else [int(part[0]) for part in rows.values()]
+    found = {name: [str(one) for one in values] for name, values in data.id_parts.items()}
+    assert found == parts_of_ids(columns, firsts)
     if "@label" not in columns:
         assert "label" not in data.steps
     if not {"@time", "@raw"} & set(columns):
         assert "time" not in data.steps
 
 
+def parts_of_ids(columns, rows):
+    """The columns that are joined to the id, in some rows."""
+    names = [name for name in columns if name.startswith("@part.")]
+    return {name.removeprefix("@part."): [str(columns[name][i]) for i in rows] for name in names}
+
+
 def check_sequences(case: Case, data):
     _, values = case.features()
-    np.testing.assert_allclose(data.source.values[:, :, 0], values, rtol=1e-6)
+    real = ~np.isnan(values)
+    np.testing.assert_allclose(data.source.values[:, :, 0][real], values[real], rtol=1e-6)
+    assert data.source.lengths.tolist() == real.sum(axis=1).tolist()
     columns = case.columns()
     for role in ("id", "label"):
         assert (role in data.index) == (f"@{role}" in columns)
         if role in data.index:
             assert same(data.index[role].tolist(), columns[f"@{role}"])
+    for times in data.steps.get("time", []):
+        assert times.tolist() == np.array(case.about["steps"], times.dtype).tolist()
 
 
 @pytest.mark.parametrize("case", cases(TABLES, test="read"))
@@ -133,6 +146,8 @@ def test_scores_join_with_the_file_on_time_and_id_with_the_options_of_fit_alone(
         times = [one.strip() for one in table["time"]]
         assert times == written or same(times, points(written))
     assert table.get("id") == columns.get("@id")
+    for name, values in parts_of_ids(columns, range(len(table["error"]))).items():
+        assert same(table[name], values)
     assert ("label" in table) == ("@label" in columns)
     if "label" in table:
         assert same(table["label"], columns["@label"])
@@ -148,7 +163,7 @@ def test_the_expected_table_is_written_from_the_file(case):
     text = case.path.read_text()
     for name in ("@written", "@text", "@id"):
         for one in case.columns().get(name, ()):
-            assert all(part in text for part in one.split())
+            assert all(part in text for part in re.split(r"[\s/|]+", one))
 
 
 def test_the_corpus_is_large():

@@ -56,6 +56,7 @@ ExportPart = Literal["auto", Part, "detector"]
 TorchTask = Literal["reconstruction", "forecast", "classification"]
 SecondInput = Literal["reversed_input", "previous"]
 PerStepAndFeature = tuple[Literal["step"], Literal["feature"]]
+DetectorPieceMethod = Literal["anomaly_scores", "score_samples", "decision_function", "predict"]
 PieceMethod = Literal[
     "transform",
     "features",
@@ -64,6 +65,8 @@ PieceMethod = Literal[
     "impute",
     "forecast",
     "predict_quantiles",
+    "predict_proba",
+    "predict",
 ]
 Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
 PerNewestStep = Literal["step"] | PerStepAndFeature

@@ -391,7 +391,7 @@ def test_an_interrupted_command_on_standard_input_continues(
 
     in_parts()
     computed, path = counted(monkeypatch), tmp_path / "codes.csv"
-    monkeypatch.setattr(stdin, "_copied", lambda: machines)
+    monkeypatch.setattr(stdin, "_copied", lambda _: machines)
     computed.limit = 3
     assert run("encode", models["windows"], "-", "-o", path).code == 130
     computed.limit = None

@@ -16,10 +16,12 @@ said
 table
     The rows of the file. `@time` is the time in ISO 8601, or a number; `@written` the time as the
     file writes it, if that differs; `@text` a time that is kept as text; `@raw` a time of which
-    only the text is compared; `@id` and `@label` are the series and the label. All other columns
-    are the features.
+    only the text is compared; `@id` and `@label` are the series and the label, and `@part.NAME` is
+    a column that is joined to the id. All other columns are the features.
 rows
     The same for a file in which each row is a sequence.
+steps
+    The times of the steps of such sequences, in ISO 8601.
 reversed
     Whether the file runs from the newest to the oldest.
 anynames
@@ -128,6 +130,8 @@ def _option(name: str, value: Any) -> list[str]:
         return [word for column in value for word in (flag, column)]
     if value is True:
         return [flag]
+    if name == "id" and isinstance(value, list):
+        return [flag, ",".join(value)]
     if isinstance(value, list):
         return [f"{flag}={','.join(map(str, value))}"]
     return [flag, str(value)]

@@ -230,7 +230,7 @@ def test_a_classifier_predicts_and_saves_in_both_stages(encoder, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
 def test_callbacks_of_a_detector_get_its_model(tmp_path):
-    series, noted = np.sin(np.arange(300.0) / 5), Noted()
+    series, noted = np.sin(np.arange(300.0) / 5)[:, None], Noted()
     detector = AnomalyDetector(DenseAutoencoder(3, **QUICK), window=8, random_state=0)
     plain = AnomalyDetector(DenseAutoencoder(3, **QUICK), window=8, random_state=0).fit(series)
     detector.fit(series, callbacks=[noted, JSONLogger(tmp_path / "log.jsonl")])

@@ -241,6 +241,14 @@ def test_features_must_have_the_names_of_the_start():
     assert tuned.feature_names_in_.tolist() == ["a", "b", "c"]
 
 
+def test_names_of_features_of_an_earlier_fit_are_forgotten():
+    start = DenseAutoencoder(2, **QUICK).fit(frame("abc").to_numpy())
+    model = DenseAutoencoder(2, **QUICK).fit(frame("abc"))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    model.fit(frame("abc").to_numpy(), initial=start)
+    assert not hasattr(model, "feature_names_in_")
+
+
 def test_names_of_sequences_are_compared_too():
     named = Sequences(X, feature_names=["a", "b"])
     model = LSTMAutoencoder(3, **QUICK, **LAST).fit(named)

@@ -85,6 +85,9 @@ def test_an_interrupted_model_can_be_saved_and_continued(tmp_path):
     model.save(tmp_path / "model.unspool")
     loaded = load(tmp_path / "model.unspool")
     assert np.array_equal(loaded.transform(X), model.transform(X))
+    assert loaded.interrupted_ is True
+    quick(epochs=1).fit(X).save(tmp_path / "whole.unspool")
+    assert load(tmp_path / "whole.unspool").interrupted_ is False
     more = quick(epochs=4).fit(X, initial=model)
     assert more.history_["loss"][0] < model.history_["loss"][0]
 
@@ -232,6 +235,7 @@ def test_a_detector_has_thresholds_of_the_interrupted_model():
         "scales and thresholds are those of this model; call `fit` again for a fully trained one."
     )
     assert detector.interrupted_ is True
+    assert AnomalyDetector._from_contents(detector.contents(), "cpu").interrupted_ is True
     assert len(detector.model_.history_["loss"]) == 1
     assert len(detector.detect(series).scores) == 400
 

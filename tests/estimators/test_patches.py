@@ -7,6 +7,7 @@ import unspool
 from tests.trained import LAST
 from unspool import EncoderClassifier, LSTMAutoencoder, LSTMForecaster, Sequences, runtime
 from unspool.blueprint.models import LONGEST_BY_STEP, MOST_PATCHES
+from unspool.data.lengths import typical_length
 from unspool.errors import InputError
 
 QUICK = {"epochs": 1, "random_state": 0, "verbose": 0}
@@ -32,8 +33,8 @@ def message(call, *arguments):
     ("steps", "expected"),
     [(1, 1), (LONGEST_BY_STEP, 1), (LONG, 3), (32 * 8, 8), (32 * 8 + 1, 9), (1000, 32)],
 )
-def test_auto_depends_on_the_longest_sequence(steps, expected):
-    lengths = [steps, 1, *[max(1, steps // 3)] * 8]
+def test_auto_depends_on_the_length_of_a_typical_sequence(steps, expected):
+    lengths = [*[steps] * 7, 1, *[max(1, steps // 3)] * 2]
     model = LSTMAutoencoder(3, **QUICK).fit(Sequences(sines(10, steps), lengths))
     assert model.patch_size_ == expected
     assert expected == 1 or -(-steps // expected) <= MOST_PATCHES
@@ -97,7 +98,7 @@ def test_sequences_may_have_other_lengths_than_in_fit():
 
 
 def test_a_saved_model_and_the_runtime_compute_the_same(tmp_path):
-    X = Sequences(sines(steps=LONG + 4), np.arange(12) * 4 + 25)
+    X = Sequences(sines(steps=LONG + 40), np.arange(12) * 4 + 61)
     model = LSTMAutoencoder(3, horizon=4, **QUICK).fit(X)
     model.save(tmp_path / "m.unspool")
     again, twin = unspool.load(tmp_path / "m.unspool"), runtime.load(tmp_path / "m.unspool")
@@ -123,3 +124,43 @@ def test_long_sequences_are_reconstructed_with_patches():
     model = LSTMAutoencoder(8, **LAST, **given).fit(X)
     assert model.patch_size_ == 20
     assert model.score(sines(40, 640, seed=1)) > 0.9
+
+
+def test_one_long_sequence_does_not_set_the_patches_of_all_others(tmp_path):
+    lengths = np.array([4000, *11 * [90]])
+    X = Sequences(sines(steps=4000), lengths)
+    model = LSTMAutoencoder(3, **QUICK).fit(X)
+    assert (model.max_length_, model.patch_size_) == (4000, 3)
+    model.save(tmp_path / "m.unspool")
+    contents = unspool.model_file.read(tmp_path / "m.unspool")
+    assert (contents.fitted["max_length"], contents.fitted["typical_length"]) == (4000, 90)
+    again, twin = unspool.load(tmp_path / "m.unspool"), runtime.load(tmp_path / "m.unspool")
+    np.testing.assert_array_equal(again.transform(X[1:]), model.transform(X[1:]))
+    np.testing.assert_allclose(twin.encode(X[1:]), model.transform(X[1:]), atol=2e-5)
+    more = LSTMAutoencoder(3, **QUICK).fit(X[1:], initial=model)
+    assert (more.max_length_, more.patch_size_) == (4000, 3)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([7, 7, 7], 7),
+        ([1_000_000, *1000 * [100]], 100),
+        ([*100 * [10_000], *1000 * [5]], 10_000),
+        ([0, 0, 0], 0),
+        ([3, 0, 3], 3),
+    ],
+)
+def test_the_typical_length_is_that_of_neither_a_few_long_nor_many_short_ones(
+    lengths, expected, monkeypatch
+):
+    class Source:
+        def __len__(self):
+            return len(lengths)
+
+        def lengths_of(self, indices):
+            return np.array(lengths)[indices]
+
+    assert typical_length(Source()) == expected
+    monkeypatch.setattr("unspool.data.lengths.LENGTHS_AT_ONCE", 2)
+    assert typical_length(Source()) == expected

@@ -367,6 +367,11 @@ CASES = {
         "the dense layers of the two outputs differ; their widths and activations must be the "
         "same.",
     ),
+    "LSTM 'one state'": (
+        lambda: repeat(lstm(), decoder=[lstm(name="one state")],
+                       head=[L.Dense(12), L.Reshape((6, 2))]),
+        "it needs return_sequences=True.",
+    ),
     "LSTM 'final'": (
         lambda: final_state_of_the_decoder(),
         "its output must be the states of its steps, not its final state.",

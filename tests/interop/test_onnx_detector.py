@@ -339,7 +339,12 @@ def test_detectors_whose_score_needs_more_than_one_window_are_refused(tmp_path):
     )
     refused = {
         "no detector": (randomised(AUTOENCODERS["repeat"]), "needs an AnomalyDetector"),
-        "forecasts": (over(randomised(FORECASTERS["forecaster, dense"])), "with an autoencoder"),
+        "forecasts": (
+            over(randomised(FORECASTERS["forecaster, dense"])),
+            "A detector with the model LSTMForecaster compares each step with earlier forecasts, "
+            "which a graph of single windows cannot do. Run it with unspool.runtime, or fit a "
+            "detector with an autoencoder; part='model' exports its model without the score.",
+        ),
         "codes": (over(randomised(AUTOENCODERS["repeat"]), kind="code"), "another `kind`"),
         "the end is forecast": (whole, "without their last 4 steps"),
     }

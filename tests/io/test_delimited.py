@@ -89,6 +89,19 @@ def test_a_first_row_of_numbers_with_empty_ends_is_data(tmp_path):
     assert loaded.source.lengths.tolist() == [2, 4]
 
 
+@pytest.mark.parametrize(
+    ("first", "is_header"),
+    [("1,2,3", True), ("1,2", False), ("2,3,4", False), ("1,2,4", False), ("0,1,2", True)],
+)
+def test_numbers_from_1_are_names_above_fractions_if_there_are_three(tmp_path, first, is_header):
+    count = len(first.split(","))
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([first, *(",".join([f"{i}.5"] * count) for i in range(3))]))
+    source = read_file(path, window=1).source
+    assert len(source) == 3 + (not is_header)
+    assert source.feature_names == tuple(first.split(",") if is_header else map(str, range(count)))
+
+
 @pytest.mark.parametrize("text", ["0,1,2\n5,6,7\n", ",0,1,2\n0,5,6,7\n"])
 def test_the_numbers_that_pandas_writes_above_columns_are_names(tmp_path, text):
     loaded = read_file(written(tmp_path, text), rows=True)

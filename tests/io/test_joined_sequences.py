@@ -9,6 +9,7 @@ import pytest
 
 from unspool.errors import InputError
 from unspool.io.files import read_file
+from unspool.io.loading import table_of
 
 ROWS = np.arange(40.0).reshape(2, 20)
 
@@ -119,6 +120,12 @@ def test_arrays_of_sequences_are_joined_and_matrices_are_series(tmp_path):
     refused(tmp_path, "b.npz has no labels, but others have; select files", window=4)
     np.savez(tmp_path / "b.npz", X=np.ones((8, 3)), y=[1])
     refused(tmp_path, "b.npz has labels of shape (1,), but 8 steps; write one label", window=4)
+
+
+def test_a_file_of_sequences_has_no_columns(tmp_path):
+    (tmp_path / "a.ts").write_text(ts(ROWS))
+    with pytest.raises(InputError, match=r"^a .ts file contains sequences; give one file[.]$"):
+        table_of(tmp_path / "a.ts")
 
 
 def test_relational_arff_files_are_joined(tmp_path):

@@ -89,3 +89,16 @@ def test_a_copy_of_the_times_is_no_feature(tmp_path):
     path.write_text("\n".join(["time,a,X_Value.1,b", *rows]))
     data = read_file(path, window=2)
     assert list(data.source.feature_names) == ["a", "b"]
+
+
+def test_numbers_of_a_usual_name_that_are_dates_may_run_from_newest_to_oldest(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{1_700_000_000 - 3600 * i},{i}.5\n" for i in range(8)]
+    path.write_text("unix,heat\n" + "".join(rows))
+    loaded = read_file(path, window=2)
+    assert loaded.roles[0].columns == ("unix",)
+    assert loaded.roles[0].reason == "has a usual name, and contains dates as numbers"
+    (times,) = loaded.steps["time"]
+    assert times[-1] == np.datetime64("2023-11-14T22:13:20")
+    assert (np.diff(times) == np.timedelta64(1, "h")).all()
+    np.testing.assert_array_equal(loaded.source.series[0][:, 0], np.arange(8)[::-1] + 0.5)

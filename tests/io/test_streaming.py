@@ -160,7 +160,11 @@ def test_files_are_read_in_pieces_if_they_take_much_of_the_free_memory(file, mon
         ({"window": 12, "columns": ["note"]}, "column 'note' contains string, which is not read"),
         ({}, "the table is one series of 720 steps"),
         ({"rows": True, "window": 2, "columns": ["heat", "speed"]}, "windows of rows are not read"),
-        ({"window": 12, "id": "label"}, "the rows of 0 in the id column 'label' are not together"),
+        (
+            {"window": 12, "id": "label"},
+            "the rows of 0 in the id column 'label' are not together; sort the file by 'label', or "
+            "give stream=False (--no-stream) to read the whole file.",
+        ),
     ],
     ids=str,
 )

@@ -155,7 +155,10 @@ def test_columns_without_numbers_are_refused_with_an_example_and_advice(tmp_path
     text = f"column 'b' contains text such as 'red', not numbers; {way_out}"
     path = written(tmp_path, "a,b\n1,red\n2,blue\n")
     refused(path, text, window=1, columns=["a", "b"])
-    text = f"column 'b' mixes numbers and text, 'x1' in data row 3; correct the file, or {way_out}"
+    text = (
+        "column 'b' mixes numbers and text, 'x1' in data row 3; correct the file, or give "
+        f"`missing_values=['x1']` if it means that a value is missing, or {way_out}"
+    )
     refused(written(tmp_path, "a,b\n1,5\n2,6\n3,x1\n4,?\n"), text, window=1)
     text = f"column 'b' contains date32[day] such as '2024-01-01', not numbers; {way_out}"
     path = written(tmp_path, "date,b,v\n2024-01-01,2024-01-01,1\n2024-01-02,2024-01-02,1\n")

@@ -60,6 +60,11 @@ def saved(tmp_path_factory):
 HEADERS = [
     (
         "targets",
+        changed(fitted__typical_length=9),
+        "Expected `typical_length` of at most `max_length` (6), got 9.",
+    ),
+    (
+        "targets",
         changed(fitted__targets=[]),
         "Expected `targets` and `known` to be different places below 3, got [] and [1].",
     ),

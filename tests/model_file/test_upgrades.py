@@ -211,3 +211,18 @@ def test_files_of_version_2_from_before_a_parameter_get_its_value(tmp_path, kind
     for name, value in later.items():
         assert [v for n, v in found.items() if n.endswith(name)]
         assert all(v == value for n, v in found.items() if n.endswith(name))
+
+
+def test_a_file_of_version_2_without_later_fields_describes_the_model_of_its_time(tmp_path):
+    """Patches followed the longest sequence, and no file held whether training was interrupted."""
+    made = LSTMAutoencoder(3, epochs=1, random_state=0, verbose=0).fit(np.zeros((9, 80, 1)))
+
+    def remove(header, tensors):
+        assert header["fitted"].pop("typical_length") == 80
+        assert header["fitted"].pop("interrupted") is False
+
+    made.save(tmp_path / "m.unspool")
+    rewrite(tmp_path / "m.unspool", remove)
+    loaded = unspool.load(tmp_path / "m.unspool")
+    assert (loaded.patch_size_, loaded.interrupted_) == (3, False)
+    assert loaded.contents().fitted["typical_length"] == 80

@@ -221,6 +221,7 @@ def test_a_state_of_other_layers_is_refused(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CheckpointWarning)
         file.write()
+        file.lock.release()
         with pytest.raises(ModelFileError) as refused:
             fit(checkpoint=path)
     assert str(refused.value) == (

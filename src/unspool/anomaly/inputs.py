@@ -12,10 +12,10 @@ from unspool.anomaly.outages import outage_breaks, outage_length
 from unspool.anomaly.parts import Parts
 from unspool.data.convert import as_sequences, check_has_columns, plain
 from unspool.data.frames import ARRAYS, check_order_of_time, is_frame, labels_of, names_of
-from unspool.data.sequences import MASK_HINT, FloatArray, IntArray, Sequences
+from unspool.data.sequences import MASK_HINT, IntArray, Sequences
 from unspool.data.series import as_series, holds_series
 from unspool.data.steps_in_time import Array, times_in_index
-from unspool.data.stored import Stored
+from unspool.data.stored import Stored, Values
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 
@@ -27,7 +27,8 @@ class DetectorInput:
     Parameters
     ----------
     series : list of arrays of shape (T_i, F)
-        The series; empty if `X` is whole sequences.
+        The series; empty if `X` is whole sequences. With `stored` of `read_input`, those that are
+        not in memory are a `Stored`.
     sequences : Sequences or None
         The sequences, if `X` is whole sequences.
     several : bool
@@ -38,14 +39,17 @@ class DetectorInput:
         Times of the steps of every series, if they are dates in the index of frames.
     breaks : list of arrays of int, or None
         Steps of every series at which it is cut, such as the first step after a gap.
+    missing : {"raise", "mask"}, default "raise"
+        Whether values may be missing.
     """
 
-    series: list[FloatArray]
+    series: list[Any]
     sequences: Sequences | None
     several: bool
     names: tuple[str, ...] | None
     times: list[Array] | None = None
     breaks: list[IntArray] | None = None
+    missing: Missing = "raise"
 
     @property
     def n_features(self) -> int:
@@ -78,6 +82,16 @@ class DetectorInput:
                 breaks = found if breaks is None else list(map(np.union1d, breaks, found))
         return Parts.of(self.series, dilation, max_gap, self.times, breaks)
 
+    def one(self, number: int) -> "DetectorInput":
+        """Return one of the series, as a list of one."""
+        return replace(
+            self,
+            series=[self.series[number]],
+            several=True,
+            times=self.times and [self.times[number]],
+            breaks=self.breaks and [self.breaks[number]],
+        )
+
     def of_steps(self, slices: Sequence[slice]) -> "DetectorInput":
         """Return the steps in a slice of each series."""
         times, breaks = self.times, self.breaks
@@ -102,7 +116,7 @@ def breaks_in(breaks: IntArray, steps: slice, length: int) -> IntArray:
     return found
 
 
-def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
+def read_input(X: Any, missing: Missing = "raise", *, stored: bool = False) -> DetectorInput:
     """Read `X`.
 
     Parameters
@@ -113,6 +127,8 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
         an array of shape (N, T, F).
     missing : {"raise", "mask"}, default "raise"
         Whether values may be missing.
+    stored : bool, default False
+        Whether data that are not in memory stay so; their values are not checked then.
 
     Raises
     ------
@@ -130,26 +146,26 @@ def read_input(X: Any, missing: Missing = "raise") -> DetectorInput:
     if isinstance(X, Sequences):
         if missing == "raise":
             X.check_complete()
-        return DetectorInput([], _with_steps(_in_memory(X)), False, X.feature_names)
+        read = X if stored else _in_memory(X)
+        return DetectorInput([], _with_steps(read), False, X.feature_names)
     shape = getattr(X, "shape", ())
     if len(shape) == 3 and not is_frame(X):
         sequences = as_sequences(X, missing)
         assert isinstance(sequences, Sequences)
-        sequences = _in_memory(sequences)
+        sequences = sequences if stored else _in_memory(sequences)
         return DetectorInput([], _with_steps(sequences), False, sequences.feature_names)
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     if levels > 1 or _lists_series(X):
-        series, names = as_series(X)
-        return DetectorInput(
-            [_finite(one, i, names, missing) for i, one in enumerate(series)],
-            None,
-            True,
-            names,
-            times_in_index(X),
-        )
+        series, names = as_series(X, stored=stored)
+        given = DetectorInput(series, None, True, names, times_in_index(X), missing=missing)
+        for number, one in enumerate(series):
+            check_finite(one, number, given)
+        return given
     names = names_of(labels_of(X)) if is_frame(X) else None
-    series = [_finite(_one(X), None, names, missing)]
-    return DetectorInput(series, None, False, names, times_in_index(X))
+    one = _one(X, stored=stored)
+    given = DetectorInput([one], None, False, names, times_in_index(X), missing=missing)
+    check_finite(one, None, given)
+    return given
 
 
 def _in_memory(sequences: Sequences) -> Sequences:
@@ -173,8 +189,8 @@ def _lists_series(X: Any) -> bool:
     return not isinstance(first, (list, tuple)) or any(isinstance(e, (list, tuple)) for e in first)
 
 
-def _one(X: Any) -> FloatArray:
-    """Return one series as an array (T, F)."""
+def _one(X: Any, *, stored: bool) -> Values:
+    """Return one series as an array (T, F), or with `stored` one that is not in memory."""
     if len(getattr(X, "shape", ())) == 1 and not isinstance(X, ARRAYS):
         (one,), _ = as_series(X)  # a Series of pandas or polars
         return np.asarray(one)
@@ -183,7 +199,7 @@ def _one(X: Any) -> FloatArray:
     check_order_of_time(getattr(X, "index", None), "the series")
     try:
         values = plain(X)
-        if isinstance(values, Stored):
+        if isinstance(values, Stored) and not stored:
             values = np.asarray(values)
     except InputError as error:
         if getattr(X, "ndim", 2) == 1 or (isinstance(X, list) and np.ndim(X[:1]) == 1):
@@ -192,7 +208,7 @@ def _one(X: Any) -> FloatArray:
                 "Reshape your data: for one feature use X.reshape(-1, 1)."
             ) from None
         raise error
-    if not isinstance(values, np.ndarray) or values.ndim != 2:
+    if not isinstance(values, (np.ndarray, Stored)) or values.ndim != 2:
         raise InputError(
             "Expected a series as (T, F), a list of those, or sequences (N, T, F), got "
             f"{_checks.shown(X)}."
@@ -201,25 +217,25 @@ def _one(X: Any) -> FloatArray:
     return values
 
 
-def _finite(
-    series: FloatArray, number: int | None, names: tuple[str, ...] | None, missing: Missing
-) -> FloatArray:
-    """Return a series, or raise if it has no steps or a value is not finite."""
+def check_finite(series: Values, number: int | None, given: DetectorInput, first: int = 0) -> None:
+    """Raise if a series in memory has no steps or a value is not finite.
+
+    `first` is the number of its first step, for messages.
+    """
     where = "" if number is None else f" in series {number}"
     if not len(series):
         raise InputError(f"Expected at least one step, got 0 sample(s){where}.")
-    if series.dtype.kind != "f":
-        return series
-    bad = np.isinf(series) if missing == "mask" else ~np.isfinite(series)
+    if series.dtype.kind != "f" or isinstance(series, Stored):
+        return
+    bad = np.isinf(series) if given.missing == "mask" else ~np.isfinite(series)
     if bad.any():
         step, feature = np.argwhere(bad)[0]
         hint = "" if np.isinf(series[step, feature]) else MASK_HINT
-        name = feature if names is None else repr(names[feature])
+        name = feature if given.names is None else repr(given.names[feature])
         raise InputError(
             f"Expected finite numbers, got {series[step, feature]} (NaN or infinity) at step "
-            f"{step}, feature {name}{where}; fill or drop such steps{hint}."
+            f"{first + step}, feature {name}{where}; fill or drop such steps{hint}."
         )
-    return series
 
 
 def check_same_names(names: Sequence[str] | None, known: Sequence[str] | None) -> None:

@@ -49,8 +49,9 @@ DECODER_NAMES = names(DecoderName)
 USUAL_KERNELS = 512  # number of kernels for `n_kernels` "auto"
 USUAL_LINEAR_STEPS = 512  # steps that a linear map reads for `linear_steps` "auto"
 
-# With `patch_size` "auto", sequences of at most LONGEST_BY_STEP steps are read step by step; longer
-# ones are read as at most MOST_PATCHES patches. Files depend on both (docs/model-file.md).
+# With `patch_size` "auto", sequences are read step by step if a typical one has at most
+# LONGEST_BY_STEP steps; otherwise a typical one is read as at most MOST_PATCHES patches. Files
+# depend on both (docs/model-file.md).
 LONGEST_BY_STEP, MOST_PATCHES = 64, 32
 
 
@@ -64,9 +65,8 @@ def _patch_size(p: Parameters, facts: Facts) -> int:
     if p["patch_size"] != "auto":
         return int(p["patch_size"])
     by_step = p.get("every_step", False) or p["head_units"] is None
-    if by_step or facts.max_length <= LONGEST_BY_STEP:
-        return 1
-    return patches_of(facts.max_length, MOST_PATCHES)
+    steps = facts.max_length if facts.typical_length is None else facts.typical_length
+    return 1 if by_step or steps <= LONGEST_BY_STEP else patches_of(steps, MOST_PATCHES)
 
 
 def _normalization(p: Parameters, facts: Facts) -> NormalizationName:

@@ -37,6 +37,8 @@ class Facts(NamedTuple):
     n_responses : int, default 0
         Number of quantities of a `y` that are not features of `X`, which the decoders then write;
         0 means that they write features of `X`.
+    typical_length : int, optional
+        Time steps of a typical sequence; None means `max_length`.
     """
 
     n_features: int
@@ -47,6 +49,7 @@ class Facts(NamedTuple):
     targets: tuple[int, ...] | None = None
     known: tuple[int, ...] = ()
     n_responses: int = 0
+    typical_length: int | None = None
 
     @property
     def n_outputs(self) -> int:

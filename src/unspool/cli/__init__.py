@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 
@@ -27,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             'pip install "unspool[train]".'
         )
         sys.exit(1)
+    given = ["", *(sys.argv[1:] if arguments is None else arguments)]
+    if any(one == "" and not before.startswith("-") for before, one in pairwise(given)):
+        _report("an argument is empty; if it is a variable of the shell, give it a value.")
+        sys.exit(2)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
@@ -36,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message := error.format_message():
             if message.startswith("Got unexpected extra argument"):
                 message = message.rstrip(".") + "; give one DATA: a folder, or a pattern in quotes"
+            files = [one for one in given if one.startswith("-") and os.path.isfile(one)]
+            if message.startswith("No such option") and files:
+                message = f"{message.rstrip('.')}; write ./{files[0]} for the file of this name"
             context = getattr(error, "ctx", None)
             command = "unspool" if context is None else context.command_path
             _report(f"{message.rstrip('.')}; see `{command} --help`.")

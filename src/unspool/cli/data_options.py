@@ -63,8 +63,10 @@ class Columns:
     id: Annotated[
         str | None,
         typer.Option(
-            help="Name of the column that separates series; by default recognised by name or, "
-            "if times repeat, because they rise within each of its values."
+            metavar="A,B,…",
+            help="Name of the column that separates series, or names of several that do so "
+            "together; by default recognised by name or, if times repeat, because they rise within "
+            "each of its values.",
         ),
     ] = None
     label: Annotated[
@@ -74,7 +76,14 @@ class Columns:
             "passed on to the output and never used for training."
         ),
     ] = None
-    rows: Annotated[bool, typer.Option("--rows", help="Each row of DATA is one sequence.")] = False
+    rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--rows/--no-rows",
+            help="Whether each row of DATA is one sequence. By default it is if the columns have "
+            "dates as names.",
+        ),
+    ] = None
     missing: Annotated[
         list[str] | None,
         typer.Option(

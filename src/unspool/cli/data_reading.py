@@ -37,11 +37,11 @@ def read_data(
     dilation = options.dilation
     max_gap = None if options.max_gap is None else gap_limit(options.max_gap)
     columns, given = options.names(), options.keywords()
-    if reading.get("rows"):
-        given["rows"] = True
+    if options.rows is None and "rows" in reading:
+        given["rows"] = reading["rows"]
     if model is not None:
         missing = missing_of(model)
-    if model is not None and not given["rows"]:
+    if model is not None and (not options.rows or reading.get("rows")):
         if model.window_ is not None:
             window, stride = window or model.window_[0], stride or model.window_[1]
             dilation = dilation or model.dilation_

@@ -1,7 +1,7 @@
 """The data that an anomaly detector reads from a file, with times, labels and names of series."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class DetectionData:
         Writes times as the file does.
     rows : list of arrays (T_i,) of int, optional
         Row of the file of every step.
+    id_parts : mapping of str to array (number of series,)
+        The columns that are joined to `ids`.
+    times_in_header : bool
+        Whether each row of the file is a series, whose times are the names of columns.
     """
 
     name: str
@@ -71,6 +75,8 @@ class DetectionData:
     breaks: list[IntArray] | None = None
     time_format: TimeFormat | None = None
     rows: list[Column] | None = None
+    id_parts: Mapping[str, Column] = field(default_factory=dict)
+    times_in_header: bool = False
 
     @property
     def X(self) -> Any:
@@ -122,6 +128,7 @@ class DetectionData:
             series=[self.series[i][parts[i]] for i in kept],
             rows=None if self.rows is None else [self.rows[i][parts[i]] for i in kept],
             ids=None if self.ids is None else [self.ids[i] for i in kept],
+            id_parts={name: values[kept] for name, values in self.id_parts.items()},
             breaks=self.breaks
             and [breaks_in(self.breaks[i], parts[i], self.lengths[i]) for i in kept],
         )
@@ -136,7 +143,9 @@ class DetectionData:
 
     def order(self) -> IntArray | None:
         """Return the order that puts steps as in the file; None if they are."""
-        return None if self.rows is None else order_of(np.concatenate(self.rows))
+        if self.rows is None or self.times_in_header:
+            return None
+        return order_of(np.concatenate(self.rows))
 
     def written_at(self, events: Sequence[Event]) -> list[Column] | None:
         """Return one array (T_i,) for each series with the file's times at the steps of events."""
@@ -160,7 +169,8 @@ class DetectionData:
             return known if "id" in known else {"sequence": self.row_names(), **known}
         columns: dict[str, Any] = {}
         if self.ids is not None:
-            columns["id"] = np.repeat(self.row_names(), self.lengths)
+            parts = {"id": self.row_names(), **self.id_parts}
+            columns |= {name: np.repeat(one, self.lengths) for name, one in parts.items()}
         times = self.output_times()
         if times is not None:
             columns["time"] = times
@@ -263,7 +273,7 @@ def _read(
     max_gap: str | None,
     reading: dict[str, Any],
 ) -> DetectionData:
-    rows = columns.rows or bool(reading.get("rows"))
+    rows = bool(reading.get("rows")) if columns.rows is None else columns.rows
     has_names = has_column_names(path, columns.key or reading.get("key"))
     given = columns.names()
     named = given
@@ -289,8 +299,9 @@ def _read(
     long = (has_names or is_array or several) and not rows
     try:
         loaded = read(1 if long else None)
-        if is_array and loaded.series_ids is not None:
-            loaded = read(None)  # an array (N, T, F) holds sequences, each with one score
+        found_rows = loaded.rows_are_sequences and not loaded.times_in_header
+        if (is_array and loaded.series_ids is not None) or (long and found_rows):
+            loaded = read(None)  # (N, T, F), or rows, hold sequences, each with one score
     except InputError as error:
         if given is None and named is not None and "`columns`" in str(error):
             error.add_note(f"The model was trained on the features {', '.join(named)}.")
@@ -322,7 +333,18 @@ def _detection_data(name: str, loaded: FileData) -> DetectionData:
         names = source.feature_names
         first, steps, rows, breaks = [0] * len(series), loaded.steps, loaded.rows, source.breaks
         return DetectionData(
-            name, series, None, first, names, ids, steps, breaks, loaded.time_format, rows
+            name,
+            series,
+            None,
+            first,
+            names,
+            ids,
+            steps,
+            breaks,
+            loaded.time_format,
+            rows,
+            loaded.id_parts,
+            loaded.times_in_header,
         )
     columns = {key: [values] for key, values in loaded.index.items()}
     names = source.feature_names

@@ -160,6 +160,7 @@ def fit(
     from unspool.cli.checkpoints import said_where_it_continues, training_arguments
     from unspool.cli.flags import flag, messages_with_flags
     from unspool.cli.reading import merged_reading, reading_of
+    from unspool.data.windows import Windows
     from unspool.errors import InputError
     from unspool.training.interruption import exit_code, interruptible
 
@@ -221,7 +222,7 @@ def fit(
         other = reading.read(validation, start, **reads)
         weights = weights_in(other)
         also["validation_data"] = other.X if weights is None else (other.X, None, weights)
-    elif reading.rows and "id" in loaded.index:  # other sequences are whole series
+    elif loaded.rows_are_sequences and "id" in loaded.index:  # others are whole series
         also["groups"] = loaded.index["id"]
     if loaded.source.feature_names is None:
         numbered = {name: as_places(parameters.get(name)) for name in ("targets", "known")}
@@ -236,10 +237,16 @@ def fit(
         with messages_with_flags(given, accepted), said_where_it_continues(checkpoint):
             trained.fit(loaded.X, **also)
         before = {} if start is None else reading_of(start)
-        # An id without a usual name was found by the times, which a shorter file may not show.
-        found = {
-            one.role: one.columns[0] for one in loaded.roles if one.role == "id" and one.unusual
+        # An id without a usual name, and a time that was found with it, may not be found in a
+        # shorter file.
+        found: dict[str, Any] = {
+            one.role: one.columns[0]
+            for one in loaded.roles
+            if one.role in ("time", "id") and one.unusual
         }
+        of_windows = isinstance(loaded.source, Windows)
+        if loaded.rows_are_sequences and not (loaded.times_in_header and of_windows):
+            found["rows"] = True
         before = reading.unless_given(before | found)
         trained._reading = merged_reading(before, reading.kept())
         trained.save(output)

@@ -34,7 +34,11 @@ FLAGS_OF_READING = {
     "weight": "--sample-weight",
 }
 # Flags of values that are not written after the flag.
-FLAGS_OF_VALUES = {"rows=True": "--rows", "short='keep'": "--keep-short"} | {
+FLAGS_OF_VALUES = {
+    "rows=True": "--rows",
+    "rows=False": "--no-rows",
+    "short='keep'": "--keep-short",
+} | {
     "day_first=True": "--day-first",
     "day_first=False": "--month-first",
 }

@@ -95,7 +95,9 @@ def forecast(
         ends, size, missing = source.latest(), source.size, source.missing
         features = source.feature_names
         source = Windows(ends, size, short="keep", feature_names=features, missing=missing)
-        index = {} if loaded.series_ids is None else {"id": np.asarray(loaded.series_ids)}
+        index = {}
+        if loaded.series_ids is not None:
+            index = {"id": np.asarray(loaded.series_ids), **loaded.id_parts}
     given = None
     if not from_data:
         if future is not None:

@@ -144,7 +144,8 @@ def read_as_trained(
         lacking = [
             name
             for name in ROLES
-            if name in kept and f"`{name}`: unknown column {kept[name]!r}" in said
+            if name in kept
+            and any(f"`{name}`: unknown column {one!r}" in said for one in _parts(kept[name]))
         ]
         dropped = [one for one in kept.get("drop", ()) if f"unknown column {one!r}" in said]
         if not lacking and not dropped:
@@ -208,6 +209,11 @@ def read_without_lost_key(
                 "only one is read"
             )
             return found
+
+
+def _parts(name: str) -> list[str]:
+    """Return a name of a column, and the names in it if it joins several."""
+    return [name, *(one.strip() for one in name.split(","))]
 
 
 def as_flags(arguments: Mapping[str, Any]) -> str:

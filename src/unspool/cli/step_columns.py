@@ -59,6 +59,7 @@ class Steps:
         columns: dict[str, Any] = {}
         if loaded.series_ids is not None:
             columns["id"] = np.asarray(loaded.series_ids)[owner]
+            columns |= {name: values[owner] for name, values in loaded.id_parts.items()}
         elif "id" in loaded.index and not windows:
             columns["id"] = loaded.index["id"][owner]
         elif len(self._lengths) > 1:
@@ -80,7 +81,7 @@ class Steps:
 
     def order(self) -> IntArray | None:
         """Return the order that puts the steps as in the file; None if they are."""
-        rows, last = self._loaded.rows, -1
+        rows, last = self._loaded.rows_to_sort, -1
         if rows is None:
             return None
         for one, length in zip(rows, self._lengths, strict=True):
@@ -133,6 +134,8 @@ def _of_windows(loaded: FileData, source: Windows, indices: IntArray) -> dict[st
     for name in loaded.index:
         if name == "id":
             found[name] = np.asarray(loaded.series_ids)[owner]
+        elif name in loaded.id_parts:
+            found[name] = loaded.id_parts[name][owner]
         elif name == "start":
             times = loaded.steps.get("time")
             found[name] = start if times is None else _at(times, owner, start)
@@ -151,14 +154,15 @@ def _at(columns: list[Column], owner: IntArray, steps: IntArray) -> Column:
 def window_order(loaded: FileData) -> IntArray | None:
     """Return the order of the windows by the rows of their first steps; None if they have it."""
     source = loaded.source
-    if not isinstance(source, Windows) or loaded.rows is None:
+    of_file = loaded.rows_to_sort
+    if not isinstance(source, Windows) or of_file is None:
         return None
     last = -1
     for start in range(0, len(source), CHECKED):
         indices = np.arange(start, min(start + CHECKED, len(source)))
-        rows = row_of_starts(source, loaded.rows, indices)
+        rows = row_of_starts(source, of_file, indices)
         if rows[0] < last or (rows[1:] < rows[:-1]).any():
-            return order_of(row_of_starts(source, loaded.rows, np.arange(len(source))))
+            return order_of(row_of_starts(source, of_file, np.arange(len(source))))
         last = int(rows[-1])
     return None
 

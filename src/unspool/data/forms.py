@@ -65,7 +65,9 @@ class InputForm:
     known : tuple of int, default ()
         Places of the features that are known for the steps of a forecast.
     n_responses : int, default 0
-        Number of quantities of a `y` that are no features of `X`; 0 if the model writes features.
+        Number of quantities of `y` that are no features of `X`; 0 if the model writes features.
+    typical_length : int, optional
+        Number of steps of a typical sequence; None means `max_length`.
     """
 
     model: str
@@ -81,6 +83,7 @@ class InputForm:
     targets: tuple[int, ...] | None = None
     known: tuple[int, ...] = ()
     n_responses: int = 0
+    typical_length: int | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:

@@ -1,5 +1,7 @@
 """Lengths of padded sequences: steps at the end that are NaN in every feature are padding."""
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,8 @@ from unspool.data.stored import Stored
 from unspool.data.stored_items import Items
 from unspool.data.values import FloatArray, IntArray, as_array
 from unspool.errors import InputError
+
+LENGTHS_AT_ONCE = 1 << 20  # sequences whose lengths are counted at once
 
 
 def real_steps(values: FloatArray) -> IntArray:
@@ -66,3 +70,36 @@ def sum_of_present(values: FloatArray, lengths: IntArray) -> tuple[FloatArray, I
     present = np.arange(values.shape[1])[:, None] < lengths[:, None, None]
     present = present & ~np.isnan(values)
     return values.sum(axis=0, dtype=np.float64, where=present), present.sum(axis=0)
+
+
+class Lengths(Protocol):
+    """Sequences that know their numbers of steps."""
+
+    def __len__(self) -> int: ...
+
+    def lengths_of(self, indices: IntArray) -> IntArray:
+        """Return the numbers of steps of the sequences at `indices`."""
+
+
+def typical_length(source: Lengths) -> int:
+    """Return the median length of sequences, each with the square root of its length as weight.
+
+    Weights of 1 would ignore a few sequences that have nearly all steps; a weight for each step
+    would let a single long sequence decide for many short ones.
+
+    Examples
+    --------
+    >>> from unspool.data.sequences import Sequences
+    >>> typical_length(Sequences(np.zeros((4, 90, 1)), [90, 3, 5, 5]))
+    90
+    >>> typical_length(Sequences(np.zeros((9, 90, 1)), [90, *8 * [5]]))
+    5
+    """
+    lengths, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for start in range(0, len(source), LENGTHS_AT_ONCE):
+        some = source.lengths_of(np.arange(start, min(start + LENGTHS_AT_ONCE, len(source))))
+        found, times = np.unique(some, return_counts=True)
+        lengths, places = np.unique(np.concatenate([lengths, found]), return_inverse=True)
+        counts = np.bincount(places, np.concatenate([counts, times])).astype(np.int64)
+    weights = np.cumsum(counts * np.sqrt(lengths))
+    return int(lengths[np.searchsorted(weights, weights[-1] / 2)]) if len(lengths) else 0

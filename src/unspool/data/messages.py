@@ -18,6 +18,10 @@ def errors_naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: the library that reads it accepts only names in UTF-8; rename the file."
+        ) from None
     except MemoryError:
         raise InputError(
             f"{path}: there is not enough memory to read it; split it, or write one series (T, F) "

@@ -43,6 +43,8 @@ from unspool.data.values import as_floats as as_floats
 from unspool.data.values import as_reals as as_reals
 from unspool.errors import InputError
 
+FEW = 32  # so few lengths are compared faster in Python than in NumPy
+
 
 class Sequences:
     """N sequences of up to T steps and F features, padded at their ends.
@@ -295,12 +297,16 @@ class Sequences:
     @property
     def max_length(self) -> int:
         """Number of steps of the longest sequence."""
-        return int(self.lengths.max(initial=0))
+        if len(self.lengths) <= FEW:
+            return max(self.lengths.tolist(), default=0)
+        return int(self.lengths.max())
 
     @property
     def min_length(self) -> int:
         """Number of steps of the shortest sequence."""
-        return int(self.lengths.min(initial=self.max_length))
+        if len(self.lengths) <= FEW:
+            return min(self.lengths.tolist(), default=0)
+        return int(self.lengths.min())
 
     @property
     def shape(self) -> tuple[int, int, int]:

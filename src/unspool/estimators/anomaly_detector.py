@@ -27,7 +27,7 @@ from unspool.data.sequences import FloatArray
 from unspool.estimators import detector_file
 from unspool.estimators.autoencoding import BaseAutoencoder
 from unspool.estimators.base import Model
-from unspool.estimators.checkpointing import read_checkpoint_arguments
+from unspool.estimators.checkpointing import held, read_checkpoint_arguments
 from unspool.estimators.detecting import Detects
 from unspool.estimators.detector_training import (
     Trained,
@@ -165,8 +165,7 @@ class AnomalyDetector(Detects):
     codes_ : ndarray of shape (M, L) or None
         Codes of training windows, for the kind "code".
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early. Model files
-        do not contain it.
+        Whether Ctrl-C or SIGTERM ended the training of the model in the last fit early.
     n_features_in_ : int
         Number of features of a step, F.
     feature_names_in_ : ndarray of str
@@ -354,10 +353,11 @@ class AnomalyDetector(Detects):
         )
         called = read_callbacks(callbacks)
         opened = read_checkpoint_arguments(self, checkpoint, checkpoint_every)
-        with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
-            self._fit(X, calibration, opened, called)
-        if opened is not None and not self.interrupted_:
-            opened.finish()
+        with held(opened):
+            with fitting(self, CALIBRATED if opened is None else CALIBRATED_SO_FAR):
+                self._fit(X, calibration, opened, called)
+            if opened is not None and not self.interrupted_:
+                opened.finish()
         return self
 
     def _training_complaint(self, name: str, given: Any) -> _checks.Complaint:

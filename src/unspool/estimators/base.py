@@ -27,6 +27,7 @@ from unspool.estimators.batch_runner import runner
 from unspool.estimators.checkpointing import (
     check_same_fit,
     facts_of_batches,
+    held,
     seeds,
 )
 from unspool.estimators.diagnosis import warn_of_weaknesses
@@ -82,6 +83,7 @@ class Model(ReadsTrainingData):
             form.targets,
             form.known,
             form.n_responses,
+            form.typical_length,
         )
         plan = blueprint(self._name, parameters, facts)
         check_memory(plan.weights(), parameters)
@@ -225,10 +227,12 @@ class Model(ReadsTrainingData):
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
         run = read_fit_arguments(self, initial, freeze, callbacks, checkpoint, checkpoint_every)
-        with fitting(self, how_to_go_on(self, run)) as run.interruption, torch_settings.training():
-            self._fit(run, X, y, sample_weight, validation_data, groups)
-        if run.checkpoint is not None and not self.interrupted_:
-            run.checkpoint.finish()
+        with held(run.checkpoint):
+            how = how_to_go_on(self, run)
+            with fitting(self, how) as run.interruption, torch_settings.training():
+                self._fit(run, X, y, sample_weight, validation_data, groups)
+            if run.checkpoint is not None and not self.interrupted_:
+                run.checkpoint.finish()
         return self
 
     def partial_fit(

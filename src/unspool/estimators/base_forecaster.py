@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -265,6 +264,8 @@ class BaseForecaster(
             truth, predicted = futures.targets_of(truth), self._forecasts(futures)
         if predicted.shape != truth.shape:
             raise InputError(f"Expected `y` of shape {predicted.shape}, got {truth.shape}.")
+        from sklearn.metrics import r2_score
+
         flat = [values.reshape(len(values), -1) for values in (truth, predicted)]
         if self._form.missing == "mask" and np.isnan(truth).any():
             return _r2_of_present(flat[0], flat[1], sample_weight)
@@ -285,6 +286,8 @@ def _r2_of_present(
 
     Columns with fewer than two values do not count; without any other, the result is NaN.
     """
+    from sklearn.metrics import r2_score
+
     weights = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
     each = [
         r2_score(truth[rows, i], predicted[rows, i], sample_weight=weights[rows])

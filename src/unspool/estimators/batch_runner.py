@@ -53,7 +53,12 @@ class BatchRunner:
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        return next(self.module.parameters()).device
+        return next(  # `parameters` also looks for shared weights
+            weight.device
+            for module in self.module.modules()
+            for weight in module._parameters.values()
+            if weight is not None
+        )
 
     @property
     def code_length(self) -> int:

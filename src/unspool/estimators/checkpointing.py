@@ -2,7 +2,8 @@
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.windows import Windows
 from unspool.errors import InputError
+from unspool.estimators.function_code import code_checksum, qualified_name
 from unspool.estimators.going_on import plain
 from unspool.estimators.saving import each_parameter, is_seed, made_by
 from unspool.estimators.training import Run
@@ -70,6 +72,16 @@ def read_checkpoint_arguments(estimator: Any, checkpoint: Any, every: Any) -> Ch
     steps = None if seconds is not None else int(every)
     name = getattr(estimator, "_name", type(estimator).__name__)
     return Checkpoint(CheckpointFile(path, name, made_by(), seconds=seconds, steps=steps))
+
+
+@contextmanager
+def held(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Let other fits use the file of a checkpoint when the fit inside has ended."""
+    try:
+        yield
+    finally:
+        if checkpoint is not None:
+            checkpoint.release()
 
 
 def seeds(checkpoint: Checkpoint | None, random_state: Any, drawn: list[int]) -> list[int]:
@@ -133,7 +145,10 @@ def _differs(name: str, then: str, now: str) -> bool:
 
 def _text(value: Any) -> str:
     """Return a parameter as text that is the same for equal values."""
-    if callable(value) or isinstance(value, LossFunction):
+    function = value.function if isinstance(value, LossFunction) else value
+    if callable(function):
+        return f"{qualified_name(function)} (code {code_checksum(function):08x})"
+    if isinstance(value, LossFunction):
         return function_name(value)
     return repr(plain(value))
 

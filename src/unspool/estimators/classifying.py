@@ -82,6 +82,7 @@ class SavableClassifier(Savable):
         fitted = {
             **inner.fitted,
             "history": plain_history(self.history_),
+            "interrupted": getattr(self, "interrupted_", False),
             "classes": write_labels(self.classes_),
             "head_history": plain_history(self.head_history_),
             "autoencoder": {
@@ -138,6 +139,7 @@ class SavableClassifier(Savable):
         encoder = model.autoencoder_.module_.encoder
         model.module_ = EncoderWithHead(encoder, with_weights(head, weights, device)).eval()
         model.history_ = restored_history(fitted["history"])
+        model.interrupted_ = fitted["interrupted"]
         model.head_history_ = restored_history(fitted["head_history"])
         return model
 

@@ -228,7 +228,7 @@ callable, default "mse"
     image_shape_ : tuple of int or None
         Shape (H, W, C) of the images that `fit` saw; None for sequences.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

@@ -197,7 +197,7 @@ callable, default "mse"
         loss, if there are several ("reconstruction_loss", "code_l1", "divergence"), with `val_` in
         front for validation. "best_epoch" is the index of the epoch whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,15 +12,18 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from unspool import model_file
-from unspool._types import Missing, ScoreKind
+from unspool._types import DetectorPieceMethod, Missing, ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.pipeline import DetectionPipeline
 from unspool.anomaly.rate_warning import rate_warning
+from unspool.anomaly.score_pieces import changed_scores, check_piece_arguments, score_pieces
 from unspool.anomaly.thresholds import Threshold
 from unspool.data.frames import is_frame
+from unspool.data.pieces import Piece
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray
+from unspool.data.stored import Stored
 from unspool.errors import InputError, ThresholdWarning
 from unspool.estimators import detector_file
 from unspool.estimators.detector_training import Trained, source_of
@@ -219,6 +222,69 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self._warn_if_weak(kind)
         return found
 
+    def in_pieces(
+        self,
+        method: DetectorPieceMethod,
+        X: Any,
+        kind: ScoreKind | None = None,
+        *,
+        start: int = 0,
+    ) -> Iterator[Piece]:
+        """Score one part of long data after another, so that memory is bounded.
+
+        The values are those of the method for all of `X`, up to rounding in the last digits: a step
+        is scored with the steps around it that its score depends on, and no others. Thresholds that
+        move, events and contributions need all scores; `detect` computes them.
+
+        Parameters
+        ----------
+        method : {"anomaly_scores", "score_samples", "decision_function", "predict"}
+            Name of the method.
+        X : array, frame, list or Sequences
+            Data in one of the forms that the class describes. Memory-mapped arrays, data sets of
+            h5py and zarr and `pyarrow.dataset` are read in pieces.
+        kind : {"window", "step", "trailing", "code"}, optional
+            The kind of score of "anomaly_scores"; None means the kind of the detector.
+        start : int, default 0
+            Where to begin: 0, or the `stop` of a piece, after which an interrupted loop goes on.
+
+        Returns
+        -------
+        iterator of Piece
+            Tuples ``(start, stop, values)``: the result for the steps from `start` to before
+            `stop`, an array (stop - start,). The steps of each series follow those of the series
+            before. For sequences, `start` and `stop` count sequences.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features, if the detector has no such
+            score, or if its model is a baseline, which may read the whole series.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from unspool import AnomalyDetector, DenseAutoencoder
+        >>> X = np.sin(np.arange(600) / 5)[:, None]
+        >>> model = DenseAutoencoder(4, epochs=5, verbose=0)
+        >>> detector = AnomalyDetector(model, window=20, rate=0.2, random_state=0).fit(X)
+        >>> scores = np.zeros(600)  # or a memory-mapped array of any size
+        >>> for piece in detector.in_pieces("anomaly_scores", X):
+        ...     scores[piece.start : piece.stop] = piece.values
+        >>> bool(np.allclose(scores, detector.anomaly_scores(X)))
+        True
+        """
+        check_piece_arguments(method, kind, start)
+        given, chosen = self._requested(X, kind, stored=True)
+        if self._scaler is not None:
+            raise InputError(
+                f"{type(self.model_).__name__} may read the whole series for a score, so "
+                f"`in_pieces` cannot call it; call `{method}`."
+            )
+        horizon = getattr(self.model_, "horizon_", None) or 0
+        pieces = score_pieces(self._scorer(), given, chosen, start, horizon)
+        return changed_scores(pieces, method, self.offset_)
+
     def stream(self) -> "DetectorStream":
         """Return a stream that scores a series step by step, in NumPy.
 
@@ -305,10 +371,12 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self._target_names(),
         )
 
-    def _requested(self, X: Any, kind: str | None) -> tuple[DetectorInput, str]:
+    def _requested(
+        self, X: Any, kind: str | None, *, stored: bool = False
+    ) -> tuple[DetectorInput, str]:
         """Read `X` in the form of `fit`, and return it with the kind of score."""
         check_is_fitted(self)
-        given = read_input(X, self._missing())
+        given = read_input(X, self._missing(), stored=stored)
         return self._like_fit(given, X), self._parameters["kind"] if kind is None else kind
 
     def _missing(self) -> Missing:
@@ -347,6 +415,8 @@ class Detects(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         """Check number and names of columns as scikit-learn does; with `reset`, store them."""
         try:
             rows = X if is_frame(X) else given.series[0]
+            if isinstance(given.series[0], Stored):
+                rows = given.series[0][:1]
             validate_data(self, rows, reset=reset, skip_check_array=True)
         except (TypeError, ValueError) as error:
             raise InputError(str(error)) from None

@@ -78,7 +78,7 @@ def restored(cls: type[T], contents: Contents, device: str) -> T:
             parameters["model"] = with_parameters(kind, given["parameters"], device)
     detector = with_parameters(cls, parameters, device)
     detector._parameters = parameters_of(detector)
-    detector.model_ = inner
+    detector.model_, detector.interrupted_ = inner, inner.interrupted_
     detector.window_, detector._of_sequences = learned["window"], learned["of_sequences"]
     detector.dilation_, detector.max_gap_ = learned["dilation"], learned["max_gap"]
     detector.offset_, detector.n_features_in_ = learned["offset"], inner._n_features

@@ -18,6 +18,7 @@ from unspool._types import (
     ScheduleName,
 )
 from unspool.blueprint import definition
+from unspool.estimators.checkpointing import held
 from unspool.estimators.classifier_fit import FitsClassifier
 from unspool.estimators.classifier_start import (
     autoencoder_complaints,
@@ -135,7 +136,7 @@ class EncoderClassifier(FitsClassifier):
         cross-entropy), "accuracy", "learning_rate", and "val_loss" and "val_accuracy" if sequences
         are held out. "best_epoch" is the index of the epoch whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     head_history_ : dict
         The history of the head's training; equal to ``history_`` without fine-tuning.
 
@@ -309,10 +310,12 @@ class EncoderClassifier(FitsClassifier):
         _checks.raise_all(*self._complaints())
         check_alone(validation_data, self.validation_split, groups)
         run = read_fit_arguments(self, initial, freeze, callbacks, checkpoint, checkpoint_every)
-        with fitting(self, how_to_go_on(self, run)) as run.interruption, torch_settings.training():
-            self._fit(run, X, y, sample_weight, validation_data, groups, None)
-        if run.checkpoint is not None and not self.interrupted_:
-            run.checkpoint.finish()
+        with held(run.checkpoint):
+            how = how_to_go_on(self, run)
+            with fitting(self, how) as run.interruption, torch_settings.training():
+                self._fit(run, X, y, sample_weight, validation_data, groups, None)
+            if run.checkpoint is not None and not self.interrupted_:
+                run.checkpoint.finish()
         return self
 
     def partial_fit(

@@ -70,10 +70,11 @@ class LSTMAutoencoder(BaseAutoencoder, Forecasts, LSTMModel):
     patch_size : int or "auto", default "auto"
         Consecutive steps that the LSTM reads, and its decoder emits, at once, p: p steps of F
         features become one step of p · F numbers, so the LSTM takes T / p steps (rounded up) for T.
-        1 reads step by step. "auto" is 1 if the longest sequence has at most 64 steps or
-        `head_units` is None; otherwise it is the smallest p that gives at most 32 patches. The last
-        patch is padded with zeros (in scaled units), which the loss ignores. A patch of the
-        forecast is never longer than `horizon`.
+        1 reads step by step. "auto" is 1 if a typical sequence has at most 64 steps or
+        `head_units` is None; otherwise it is the smallest p that gives it at most 32 patches. Its
+        length is the median of all lengths, weighted by their square roots. The last patch is
+        padded with zeros (in scaled units), which the loss ignores. A patch of the forecast is
+        never longer than `horizon`.
     conv_filters : sequence of int, default ()
         Number of channels after each convolution that the sequence passes before the LSTM of the
         encoder (a *CNN-LSTM*), each of which is followed by max pooling. The LSTM then reads their
@@ -333,7 +334,7 @@ callable, default "mse"
         "divergence", "contrastive_loss"), with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

@@ -328,7 +328,7 @@ callable, default "mse"
         "loss" their sum; each has a list with `val_` in front for validation. "best_epoch" is the
         index of the epoch whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

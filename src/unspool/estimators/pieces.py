@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,27 +13,11 @@ from unspool.data.convert import Source
 from unspool.data.futures import is_stored
 from unspool.data.merging import ends_of_series, overlap_means, window_before
 from unspool.data.messages import listed
+from unspool.data.pieces import Piece
 from unspool.data.sequences import FloatArray
 from unspool.data.windows import Windows
 from unspool.errors import InputError
 from unspool.estimators.batch_runner import BatchRunner, read_pieces
-
-
-class Piece(NamedTuple):
-    """A part of a result.
-
-    Parameters
-    ----------
-    start, stop : int
-        First sequence of the part, and the one after its last. With ``merge=True`` they count
-        time steps; the steps of each series follow those of the series before.
-    values : ndarray of shape (stop - start, ...)
-        The result for these sequences or steps.
-    """
-
-    start: int
-    stop: int
-    values: FloatArray
 
 
 class InPieces:
@@ -51,7 +35,8 @@ class InPieces:
         ----------
         method : str
             Name of the method, one that the model has: "transform", "features", "reconstruct",
-            "reconstruction_error", "impute", "forecast" or "predict_quantiles".
+            "reconstruction_error", "impute", "forecast" or "predict_quantiles"; of a classifier
+            "predict_proba" or "predict".
         X : array, list, frame, Sequences or Windows
             Sequences in any form that `fit` accepts. `Windows` over a memory-mapped array are
             read piece by piece, too.
@@ -88,7 +73,9 @@ class InPieces:
         >>> bool((codes == model.transform(Windows(series, 24))).all())
         True
         """
-        known = [name for name in names(PieceMethod) if hasattr(self, name)]
+        known = [
+            name for name in names(PieceMethod) if hasattr(self, name) and hasattr(self, f"_{name}")
+        ]
         _checks.raise_all(_checks.choice("method", method, known), _checks.whole("start", start, 0))
         prepare = getattr(self, f"_{method}")
         accepted = [*inspect.signature(getattr(self, method)).parameters]

@@ -153,6 +153,9 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "max_length": self.max_length_,
+            "typical_length": self.max_length_
+            if self._form.typical_length is None
+            else self._form.typical_length,
             "horizon": self.horizon_,
             "y_ndim": self._y_ndim,
             "axes": self._form.axes,
@@ -164,6 +167,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
             "max_gap": self.max_gap_,
             "reading": getattr(self, "_reading", None),
             "history": plain_history(self.history_),
+            "interrupted": getattr(self, "interrupted_", False),
         }
         tensors = {"scaler.shift": self.scaler_.shift, "scaler.scale": self.scaler_.scale}
         if self._form.n_responses:
@@ -208,7 +212,7 @@ class Savable(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no typ
         model.dilation_, model.max_gap_ = fitted["dilation"], fitted["max_gap"]
         if fitted["reading"] is not None:
             model._reading = dict(fitted["reading"])
-        model.history_ = restored_history(history)
+        model.history_, model.interrupted_ = restored_history(history), fitted["interrupted"]
         model.scaler_ = contents.scaler
         if contents.fitted["n_responses"]:
             model._response_scaler = contents.target_scaler

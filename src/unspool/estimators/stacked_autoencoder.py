@@ -207,7 +207,7 @@ callable, default "mse"
         autoencoders, from the outermost to the innermost. "best_epoch" is the index of the epoch
         whose weights were kept.
     interrupted_ : bool
-        Whether Ctrl-C or SIGTERM ended the last fit early. Model files do not contain it.
+        Whether Ctrl-C or SIGTERM ended the last fit early.
     module_ : torch.nn.Module
         The trained encoder and decoders.
     scaler_ : Scaler

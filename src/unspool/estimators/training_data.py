@@ -15,6 +15,7 @@ from unspool._types import NormalizationName
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
 from unspool.data.futures import Futures
+from unspool.data.lengths import typical_length
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import IntArray
 from unspool.data.windows import Windows
@@ -153,6 +154,7 @@ class ReadsTrainingData(FittedModel):
             if isinstance(data.whole, Windows):
                 self.window_ = data.whole.size - cut_off, data.whole.stride
                 self.dilation_, self.max_gap_ = data.whole.dilation, data.whole.max_gap
+            self._form = replace(self._form, typical_length=typical_length(data.source))
         self._form = replace(self._form, max_length=self.max_length_, cut_off=cut_off)
 
     def _read_first(self, X: Any, y: Any) -> Source:

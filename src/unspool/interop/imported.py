@@ -83,6 +83,7 @@ def estimator_of(read: ReadModel) -> "Estimator":
     model, parameters = read.model, inner.get_params(deep=False)
     absent = dict.fromkeys(("feature_names_in", "y_ndim", "axes", "window"))
     fitted = {**absent, **LATER_FITTED, "horizon": 0, "history": NO_HISTORY, **read.fitted}
+    fitted["typical_length"] = fitted["max_length"]
     if read.classes:
         of_encoder = {"model": model, "parameters": parameters}
         fitted["classes"] = write_labels(np.arange(read.classes))

@@ -100,7 +100,9 @@ def _is_amount(text: str) -> bool:
 
 def codes_of(column: Any) -> IntArray:
     """Return whole numbers (rows,), equal where the values of a column are equal."""
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        encoded = encoded.dictionary_encode(null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
@@ -140,8 +142,11 @@ def never_falls(values: npt.NDArray[Any], codes: IntArray | None = None) -> bool
 def orders(codes: IntArray, times: npt.NDArray[Any]) -> bool:
     """Return whether times only rise, or only fall, within each group of rows with equal codes."""
     groups = int(codes.max(initial=-1)) + 1
-    if not 2 <= groups <= len(codes) / 2:
-        return False
+    return 2 <= groups <= len(codes) / 2 and rises_or_falls(codes, times)
+
+
+def rises_or_falls(codes: IntArray, times: npt.NDArray[Any]) -> bool:
+    """Return whether times only rise, or only fall, within each group of rows, if any."""
     times, same = _grouped(times, codes)
     return bool((times[1:] > times[:-1])[same].all() or (times[1:] < times[:-1])[same].all())
 

@@ -4,7 +4,7 @@ A reader finds series or sequences in a file and passes them to `of_series` or `
 with the columns that describe them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -131,14 +131,16 @@ def of_series(
     notes: Sequence[str] = (),
     time_format: Any = None,
     rows: list[Any] | None = None,
+    id_parts: Mapping[str, Column] | None = None,
 ) -> FileData:
     """Return series of shape (T_i, F) with columns for their steps, cut or whole.
 
-    Without a window every series becomes one sequence, with the label of its last step.
+    Without a window every series becomes one sequence, with the label of its last step. `id_parts`
+    are the columns that are joined to `ids`, with one value for each series.
     """
-    steps = steps or {}
+    steps, id_parts = steps or {}, id_parts or {}
     if any(isinstance(one, Stored) for one in series):
-        return _of_stored(series, options, ids, steps, names, notes, time_format, rows)
+        return _of_stored(series, options, ids, steps, names, notes, time_format, rows, id_parts)
     codes = Codes(options.missing_values, options.missing)
     source: Sequences | Windows
     index: dict[str, Column] = {}
@@ -168,13 +170,23 @@ def of_series(
         last = source.ends_of(np.arange(len(source))) - 1
     if ids is not None:
         index["id"] = np.asarray(ids)[owner]
+        index |= {name: values[owner] for name, values in id_parts.items()}
     if options.size is not None:
         index["start"] = _at(steps["time"], owner, start) if "time" in steps else start
     if "label" in steps:
         index["label"] = _at(steps["label"], owner, last)
         notes.append(_label_note(options, steps["label"]))
     names_of_series = None if ids is None else list(ids)
-    return FileData(source, index, steps, names_of_series, tuple(notes), time_format, rows)
+    return FileData(
+        source,
+        index,
+        steps,
+        names_of_series,
+        tuple(notes),
+        time_format,
+        rows,
+        id_parts=id_parts,
+    )
 
 
 def _of_stored(
@@ -186,6 +198,7 @@ def _of_stored(
     notes: Sequence[str],
     time_format: Any,
     rows: list[Any] | None,
+    id_parts: Mapping[str, Column],
 ) -> FileData:
     """Return series that are read in pieces; the columns of the windows are made when needed."""
     notes = list(notes)
@@ -204,6 +217,7 @@ def _of_stored(
         source = Sequences(runs, runs.lengths, names, options.kept)
         if ids is not None:
             index["id"] = lambda: np.asarray(ids)
+            index |= {name: partial(np.asarray, one) for name, one in id_parts.items()}
         if "label" in steps:
             index["label"] = lambda: np.array([one[-1] for one in steps["label"]])
     else:
@@ -211,9 +225,8 @@ def _of_stored(
         windows = source = options.windows(series, names, steps.get("time"), cuts)
         notes += said
         if ids is not None:
-            index["id"] = lambda: np.asarray(ids)[
-                _each(windows, lambda some: windows.place(some)[0])
-            ]
+            for name, one in {"id": np.asarray(ids), **id_parts}.items():
+                index[name] = partial(_of_owners, windows, one)
         index["start"] = lambda: _each(
             windows, lambda some: _steps_at(steps.get("time"), *windows.place(some))
         )
@@ -228,8 +241,20 @@ def _of_stored(
         notes.append(_label_note(options, steps["label"]))
     names_of_series = None if ids is None else list(ids)
     return FileData(
-        source, OnDemand(index), steps, names_of_series, tuple(notes), time_format, rows
+        source,
+        OnDemand(index),
+        steps,
+        names_of_series,
+        tuple(notes),
+        time_format,
+        rows,
+        id_parts=id_parts,
     )
+
+
+def _of_owners(windows: Windows, column: Column) -> Column:
+    """Return the value of the series of each window."""
+    return column[_each(windows, lambda some: windows.place(some)[0])]
 
 
 def _with_codes(series: Values, codes: tuple[float, ...]) -> Values:

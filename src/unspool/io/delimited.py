@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from unspool.data.messages import listed
 from unspool.errors import InputError
-from unspool.io.cells import decimal_of
+from unspool.io.cells import decimal_of, is_date
 from unspool.io.delimiters import (
     BLANK,
     COMMENTS,
@@ -54,6 +54,7 @@ BLOCK = 1 << 20  # bytes that Arrow reads at a time; no line may be longer
 LARGEST_BLOCK = (1 << 31) - 1
 # Before version 23 the threaded reader may wait forever after an error (apache/arrow, GH-48741).
 THREADS = int(pa.__version__.partition(".")[0]) >= 23
+ARROW = " -> "
 ROW_ENDS = 0.9  # share of rows that end with a separator that some of them may lack
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")  # 1.200 may be 1200 in files with semicolons
 _SEP_LINE = re.compile(r'"?sep=(.|\\t)"?\s*', re.IGNORECASE)
@@ -89,6 +90,8 @@ class Dialect:
         What was found, one line each.
     rows : list of lists of str
         The fields of the first rows of data.
+    arrow : bool
+        Whether " -> " follows the first field of each row.
     """
 
     delimiter: str
@@ -102,6 +105,12 @@ class Dialect:
     unnamed: tuple[str, ...]
     notes: tuple[str, ...]
     rows: list[list[str]]
+    arrow: bool = False
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether Arrow reads the text only after it is rewritten."""
+        return self.delimiter == BLANK or bool(self.row_end) or self.arrow
 
 
 def read_delimited(
@@ -171,6 +180,11 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
             f"there is no text below the {start} lines that are skipped; check `skip` (--skip)."
         )
     notes = list(head.notes)
+    arrow = _has_arrows(lines)
+    if arrow:
+        delimiter = delimiter or find_delimiter([line.partition(ARROW)[2] for line in lines])
+        lines = [line.replace(ARROW, delimiter, 1) for line in lines]
+        notes.append(f"{ARROW.strip()!r} after the first field is read as a separator")
     delimiter = delimiter or find_delimiter(lines)
     rows = rows_of(lines, delimiter)
     width, _ = width_of(rows)
@@ -209,6 +223,7 @@ def find_dialect(head: Head, options: TextOptions) -> Dialect:
         unnamed,
         (*notes, *more),
         fields,
+        arrow,
     )
 
 
@@ -241,6 +256,13 @@ def _is_one_column(rows: list[Row], width: int, delimiter: str) -> bool:
     return digits and steps != {1}
 
 
+def _has_arrows(lines: list[str]) -> bool:
+    """Return whether nearly all lines have an arrow after a time, as of the Arduino IDE."""
+    filled = [line for line in lines if line.strip()]
+    found = [line for line in filled if is_date(line.partition(ARROW)[0].strip())]
+    return sum(line.count(ARROW) == 1 for line in found) >= ROW_ENDS * len(filled)
+
+
 def _row_end(body: list[Row], delimiter: str) -> str:
     """Return ";" or "," if every row ends with it, and it is not the separator of the fields."""
     for sign in ";,":
@@ -263,24 +285,25 @@ def _decimal(body: list[Row], delimiter: str, thousands: str | None) -> str:
 
 def _different_names(names: list[str]) -> tuple[list[str], tuple[str, ...], list[str]]:
     """Return names that differ, those of columns without a name, and notes."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
     unnamed, repeated = [], []
     for i, name in enumerate(names):
         new = name
         if name == "" and i > 0:
             new = str(i)
             unnamed.append(new)
-        count = 0
-        while new in found:
-            count += 1
-            new = f"{name or i}.{count}"
-        if count:
+        if new in found:
+            wanted = name or str(i)
+            while new in found:
+                counts[wanted] = counts.get(wanted, 0) + 1
+                new = f"{wanted}.{counts[wanted]}"
             repeated.append(new)
-        found.append(new)
+        found[new] = None
     notes = []
     if repeated:
         notes.append(f"names that appear more than once got numbers: {listed(repeated)}")
-    return found, tuple(unnamed), notes
+    return list(found), tuple(unnamed), notes
 
 
 def _text_columns(names: list[str], body: list[Row]) -> tuple[str, ...]:
@@ -308,13 +331,14 @@ def _text_columns(names: list[str], body: list[Row]) -> tuple[str, ...]:
 def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tuple[str, ...]]:
     """Read the whole text with Arrow."""
     text = None
-    if dialect.delimiter == BLANK or dialect.row_end:
+    if dialect.is_rewritten:
         text = _rewritten(source, dialect)
     size = len(text) if text is not None else _size(source)
     read = arrow_csv.ReadOptions(
         column_names=dialect.names,
         skip_rows=dialect.skip,
-        use_threads=THREADS,
+        # A thread of Arrow that frees the handler of rows while the interpreter ends aborts it.
+        use_threads=THREADS and size > BLOCK,
         encoding=UTF8 if text is not None else dialect.encoding,
     )
     parse = arrow_csv.ParseOptions(
@@ -402,6 +426,8 @@ def _rewritten(source: Source, dialect: Dialect) -> Any:
         else:
             lines = iter(bytes(raw.read()).decode(dialect.encoding).encode().splitlines())
         for line in lines:
+            if dialect.arrow:
+                line = line.replace(ARROW.encode(), dialect.delimiter.encode(), 1)
             if blank and b'"' in line:
                 fields = split_at_blanks(line.decode(errors="surrogateescape"))
                 quoted = ('"' + one.replace('"', '""') + '"' for one in fields)

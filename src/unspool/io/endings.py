@@ -6,7 +6,7 @@ from pathlib import Path
 from unspool import _checks
 from unspool.errors import InputError
 
-TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log", ".lvm")
+TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log", ".lvm", ".lst", ".prn")
 PARQUET = (".parquet", ".pq")
 ARROW = (".feather", ".arrow", ".ipc")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -28,6 +28,16 @@ KNOWN = (*TABLES, ARFF, *ARRAYS, *ROWS, IDX, *PICTURES, *PACKED)
 
 # Names of MNIST's files and their variants: a-idx3-ubyte, a.idx1-ubyte, a.idx.gz
 _IDX_NAME = re.compile(r"(\.idx|[-.]idx\d+-[a-z]+)(\.gz)?$", re.IGNORECASE)
+_WEB_PAGE = (
+    "the file is a web page (HTML), as servers send it instead of a file; download the data by the "
+    "link to the file itself."
+)
+_NO_DATA = {
+    b"<!doctype html": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+    b"version https://git-lfs": "the file is a pointer of Git LFS to the data; fetch them with "
+    "`git lfs pull`.",
+}
 _FIRST_BYTES = {
     b"PAR1": ".parquet",
     b"ARROW1": ".feather",
@@ -76,6 +86,11 @@ def checked_ending(path: Path) -> str:
         raise InputError(_checks.unknown_name("ending", path.suffix, KNOWN))
     if path.stat().st_size == 0:
         raise InputError("the file is empty (0 bytes); write it again.")
+    with path.open("rb") as file:
+        start = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for first, message in _NO_DATA.items():
+        if start.startswith(first):
+            raise InputError(message)
     return ending
 
 

@@ -1,7 +1,7 @@
 """`FileData`: what `read_file` returns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,6 +126,12 @@ class FileData:
     roles : tuple of ColumnRole
         What the columns of a table were taken as, with `columns`, `role`, `reason` and `change`;
         `notes` contain a line for each. It is empty for files whose columns have no roles.
+    id_parts : mapping of str to array of shape (number of series,)
+        If several columns are joined to the id: the values of each, by its name, for every series.
+        They are in `index`, too.
+    times_in_header : bool
+        Whether each row of a table is a series, and the names of its columns are the times; `rows`
+        are then the numbers of these columns.
 
     See Also
     --------
@@ -141,6 +147,18 @@ class FileData:
     rows: list[npt.NDArray[np.int64]] | None = None
     image_shape: tuple[int, ...] | None = None
     roles: tuple[ColumnRole, ...] = ()
+    id_parts: Mapping[str, Column] = field(default_factory=dict)
+    times_in_header: bool = False
+
+    @property
+    def rows_are_sequences(self) -> bool:
+        """Whether each row of a table is a sequence."""
+        return self.times_in_header or any(one.role == "step" for one in self.roles)
+
+    @property
+    def rows_to_sort(self) -> list[npt.NDArray[np.int64]] | None:
+        """Rows of the file by which outputs are sorted; None if they are in the order of series."""
+        return None if self.times_in_header else self.rows
 
     @property
     def X(self) -> Source | npt.NDArray[Any]:

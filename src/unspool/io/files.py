@@ -33,10 +33,10 @@ def read_file(
     columns: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     time: str | Sequence[str] | None = None,
-    id: str | None = None,
+    id: str | Sequence[str] | None = None,
     label: str | None = None,
     weight: str | None = None,
-    rows: bool = False,
+    rows: bool | None = None,
     key: str | None = None,
     files: FileMode = "series",
     images: bool = False,
@@ -61,11 +61,11 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`; `.parquet`, `.pq`;
-      `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`, `.xls`, `.ods`; `.arff`:
-      a table. Rows are time steps, columns are features. How a text is written (separator, header,
-      decimal point, encoding) is found. If cells hold lists, each row is a sequence, and each
-      column of lists a feature.
+    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`, `.lst`, `.prn`;
+      `.parquet`, `.pq`; `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`,
+      `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are features. How a text is
+      written (separator, header, decimal point, encoding) is found. If cells hold lists, each row
+      is a sequence, and each column of lists a feature.
     - `.npy`, `.npz`, `.h5`, `.hdf5`, `.mat`: an array (N, T, F), or (N, T) for one feature; with
       `window`, one long series (T, F) or (T,). Structured arrays, and several vectors of one
       length, are a table.
@@ -102,10 +102,12 @@ def read_file(
         newest to the oldest, rows are reversed; if time goes back rarely, as at a change of
         clocks, rows keep their order. Texts that cannot be read as times are only copied to
         outputs. `notes` say so.
-    id : str, optional
-        Column of a table that says which series a row belongs to. By default the first one with
-        a usual name such as "id" or "series"; or, if times repeat or go back, the only one within
-        each of whose values they rise.
+    id : str or sequence of str, optional
+        Column of a table that says which series a row belongs to, or columns that do so together,
+        such as ``["country", "store"]`` or "country,store": their values are joined to one id, such
+        as "DE/7", and outputs have these columns, too. By default the first one with a usual name
+        such as "id" or "series"; or, if times repeat or go back, the only one within each of whose
+        values they rise.
     label : str, optional
         Column of a table that holds the label of every step. By default the first one with a
         usual name such as "label" or "anomaly", or with a name such as "target" or "status" if
@@ -113,8 +115,13 @@ def read_file(
     weight : str, optional
         Column of a table that holds the weight of every step, or with `rows` of every sequence,
         for the `sample_weight` of `fit`. By default no column has weights.
-    rows : bool, default False
-        Read each row of a table or a 2-D array as one sequence of one feature.
+    rows : bool, optional
+        Whether each row of a table or a 2-D array is one sequence of one feature. In a table, the
+        steps are then the columns whose names are dates or count, such as "d_1" to "d_28", if there
+        are such columns, and otherwise all numbers. Dates are the times of the steps, and the
+        columns of texts that tell the rows apart are the ids. By default False, except for a table
+        whose columns have dates as names, in which each row is a series; a table that can be read
+        in both ways is refused.
     key : str, optional
         What to read in a file that contains several things: the name of an array (NumPy, MATLAB),
         the path of a data set or group (HDF5), the name of a sheet (Excel), the path of the
@@ -261,7 +268,7 @@ def read_file(
 def _check_options(options: ReadOptions) -> None:
     """Check the arguments of `read_file` that do not depend on the file."""
     _checks.raise_all(
-        _checks.truth("rows", options.rows),
+        None if options.rows is None else _checks.truth("rows", options.rows),
         _checks.truth("images", options.images),
         None if options.stream is None else _checks.truth("stream", options.stream),
         _checks.choice("files", options.files, names(FileMode)),

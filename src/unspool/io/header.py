@@ -172,6 +172,35 @@ def _first_data(rows: list[Row], width: int, kinds: list[str]) -> tuple[int, lis
     return len(rows), []
 
 
+def _are_dates(cells: list[str]) -> bool:
+    """Return whether at least three numbers are years, months or days in their order."""
+    if len(cells) < 3 or not all(cell.isdigit() for cell in cells):
+        return False
+    if {*map(len, cells)} not in ({4}, {6}, {8}):
+        return False
+    ends = all(
+        int(cell[:4]) in _YEARS
+        and (len(cell) < 6 or 1 <= int(cell[4:6]) <= 12)
+        and (len(cell) < 8 or 1 <= int(cell[6:8]) <= 31)
+        for cell in cells
+    )
+    numbers = [int(cell) for cell in cells]
+    return ends and numbers in (sorted({*numbers}), sorted({*numbers}, reverse=True))
+
+
+def _n_words(cells: list[str], kinds: list[str]) -> int:
+    """Return how many of the first cells are empty or names of columns of texts, at least one.
+
+    It is 0 if the first cell is a number.
+    """
+    if cells[0] != "" and kind_of(cells[0]) != TEXT:
+        return 0
+    count = 1
+    while count < len(cells) and kind_of(cells[count]) == TEXT and kinds[count] != NUMBER:
+        count += 1
+    return count
+
+
 def _next_filled(rows: list[Row], i: int) -> int:
     return next((k for k in range(i + 1, len(rows)) if not rows[k].is_blank), len(rows))
 
@@ -187,23 +216,31 @@ def _could_be_names(cells: list[str]) -> bool:
 def _numbers_as_names(row: Row, below: list[Row], kinds: list[str]) -> bool:
     """Return whether a row consists of the names 0, 1, 2, … or of successive years.
 
-    The first cell may be empty or a word above texts. Names 1, 2, 3, … need fractions below them.
+    The first cell may be empty, and the first ones words above texts. Names 1, 2, 3, … need
+    fractions below them.
     Any numbers are names if the first cell is empty and dates are below it.
     """
     cells = [cell.strip() for cell in row.fields]
-    numbers = cells[1:] if cells[0] in ("", "0") or kind_of(cells[0]) == TEXT else cells
-    if cells[0] == "0":
-        numbers = cells
+    while len(cells) > 2 and cells[-1] == "" and kinds[len(cells) - 1] == EMPTY:
+        cells = cells[:-1]  # every row ends with a separator
+    kinds = kinds[: len(cells)]
+    numbers = cells if cells[0] == "0" else cells[_n_words(cells, kinds) :]
     if len(numbers) < 2 or not all(cell.isdigit() for cell in numbers):
         return False
-    if any(kind != NUMBER for kind in kinds[-len(numbers) :]):
+    values = kinds[-len(numbers) :]
+    if NUMBER not in values or any(kind not in (NUMBER, EMPTY) for kind in values):
         return False
     if cells[0] == "" and kinds[0] == DATE:
         return len(set(numbers)) == len(numbers)  # numbers of sensors beside an index of times
     start = int(numbers[0])
+    if len(numbers) < len(cells) and _are_dates(numbers):
+        following = below[0].fields[: len(cells)][-len(numbers) :] if below else []
+        if not _are_dates([cell.strip() for cell in following]):
+            return True
     if [int(cell) for cell in numbers] != [*range(start, start + len(numbers))]:
         return False
-    next_row = [cell.strip() for cell in below[0].fields[-len(numbers) :]] if below else []
+    next_row = [cell.strip() for cell in below[0].fields[: len(cells)]] if below else []
+    next_row = next_row[-len(numbers) :]
     runs_on = all(cell.isdigit() for cell in next_row) and [int(cell) for cell in next_row] == [
         *range(int(next_row[0]), int(next_row[0]) + len(next_row))
     ] if next_row else False  # fmt: skip
@@ -231,7 +268,7 @@ def _directly_above(rows: list[Row], width: int, kinds: list[str]) -> list[Row]:
 def _may_be_header(row: Row, width: int) -> bool:
     count = len(row.fields)
     if count == width + 1:
-        return row.fields[-1].strip() == ""
+        return row.fields[-1].strip() in ("", "|")  # a mark at the end of the line
     return count == width or (count == width - 1 and count > 0)
 
 

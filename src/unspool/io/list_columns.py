@@ -1,5 +1,6 @@
 """Tables whose cells hold lists: each row is a sequence, each column of lists a feature."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from unspool.data.messages import listed
 from unspool.data.sequences import FloatArray, Sequences
 from unspool.errors import InputError
 from unspool.io.cutting import of_sequences
-from unspool.io.file_data import Column, FileData
+from unspool.io.file_data import Column, ColumnRole, FileData
 from unspool.io.options import ReadOptions
 
 
@@ -41,6 +42,7 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
         raise InputError("no column holds lists of numbers; name the features with `columns`.")
     rest = table.select([name for name in table.column_names if name not in lists])
     index: dict[str, Column] = {}
+    columns: list[ColumnRole] = []
     if rest.num_columns:
         # Roles need a feature, and lists cannot be one.
         rest = rest.append_column("\0", pa.array(np.arange(table.num_rows, dtype=np.float64)))
@@ -51,13 +53,17 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
             name = getattr(roles, role)
             if name is not None:
                 index[role] = plain_column(rest[name])
-                notes += (f"column {name!r} taken as {role}, set aside",)
+        columns += [one for one in roles.columns if one.role in index]
         taken = (roles.id, roles.time, roles.label, "\0")
         left = [name for name in rest.column_names if name not in taken]
         if left:
-            notes += (f"columns without lists are left out: {listed(left)}",)
+            columns.append(ColumnRole(tuple(left), "left out", "holds no lists", "`columns`"))
     if clocks:
-        notes += (f"columns of times are left out: {listed(clocks)}",)
+        columns.append(ColumnRole(tuple(clocks), "left out", "holds times", "`columns`"))
+    columns.append(
+        ColumnRole(tuple(values), "feature", "holds lists of numbers", "`columns`", False)
+    )
+    notes += tuple(one.note for one in columns)
     sequences = _sequences(table, values)
     notes += (
         f"each of {table.num_rows:,} rows read as a sequence, from the lists in {listed(values)}",
@@ -66,7 +72,8 @@ def of_lists(table: Any, options: ReadOptions, notes: tuple[str, ...]) -> FileDa
     source = Sequences.from_list(
         sequences, None if matrix else values, missing=options.windows.accepted
     )
-    return of_sequences(source, options.windows, index=index, notes=notes)
+    found = of_sequences(source, options.windows, index=index, notes=notes)
+    return replace(found, roles=tuple(columns))
 
 
 def _sequences(table: Any, names: list[str]) -> list[FloatArray]:

@@ -149,7 +149,7 @@ def has_column_names(path: Path, key: str | None = None) -> bool:
 
                 return np.load(path, mmap_mode="r", allow_pickle=False).dtype.names is not None
             return isinstance(read_content(path, ReadOptions(key=key)), TableContent)
-    except (InputError, OSError, ValueError):
+    except (InputError, OSError, EOFError, ValueError):
         pass
     return False
 
@@ -167,7 +167,7 @@ def holds_sequences(path: Path) -> bool:
         if endings.ending_of(first) in (*endings.ARRAYS, endings.ARFF):
             content = read_content(first, ReadOptions())
             return isinstance(content, ArrayContent) and content.values.ndim > 2
-    except (InputError, OSError, ValueError):
+    except (InputError, OSError, EOFError, ValueError):
         pass
     return False
 
@@ -200,7 +200,7 @@ def holds_images(path: Path) -> bool:
 
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             return bool(array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8))
-    except (InputError, OSError, ValueError):
+    except (InputError, OSError, EOFError, ValueError):
         pass
     return False
 

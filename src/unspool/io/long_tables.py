@@ -153,7 +153,7 @@ def _of_dataset(
                 "other features with `columns`."
             )
     table = StoredTable(dataset, columns)
-    _, first = series_in(dataset, id)
+    _, first, _ = series_in(dataset, [id])
     lengths = np.diff(np.append(first, len(table)))
     if time is not None:
         times = _checked_times(dataset.to_table(columns=[time]), time)

@@ -11,6 +11,7 @@ from unspool import _checks
 from unspool.errors import InputError
 from unspool.io.contents import ArrayContent, Content, TableContent
 from unspool.io.hdf5 import read_hdf5
+from unspool.io.matlab_elements import check_elements
 from unspool.io.named_arrays import NamedArray, choose
 
 MAX_DEPTH = 4  # of structs in structs
@@ -27,6 +28,7 @@ def read_matlab(path: Path, key: str | None) -> Content:
         return read_hdf5(path, key, matlab=True)
     from scipy.io import loadmat
 
+    check_elements(path)
     _check_sizes(path)
     try:
         with warnings.catch_warnings():

@@ -104,10 +104,10 @@ class ReadOptions:
     columns: Sequence[str] | None = None
     drop: Sequence[str] = ()
     time: str | Sequence[str] | None = None
-    id: str | None = None
+    id: str | Sequence[str] | None = None
     label: str | None = None
     weight: str | None = None
-    rows: bool = False
+    rows: bool | None = None
     key: str | None = None
     files: FileMode = "series"
     images: bool = False
@@ -121,15 +121,16 @@ class ReadOptions:
     def named(self) -> dict[str, str | None]:
         """The columns that the user named, by their role.
 
-        Several columns of times are joined before, so that here they are one.
+        Several columns of times or of ids are joined before, so that here they are one.
         """
-        time = None if self.time is None or not isinstance(self.time, str) else self.time
-        return {"time": time, "id": self.id, "label": self.label, "weight": self.weight}
+        time = self.time if isinstance(self.time, str) else None
+        id = self.id if isinstance(self.id, str) else None
+        return {"time": time, "id": id, "label": self.label, "weight": self.weight}
 
     def given(self) -> dict[str, Any]:
         """Return the arguments for columns and for text that the user gave, by their names."""
         roles = {"columns": self.columns, "drop": self.drop or None, **self.named}
-        roles["time"] = self.time
+        roles |= {"time": self.time, "id": self.id}
         groups = {
             one.name: getattr(group, one.name)
             for group in (self.text, self.times)

@@ -40,9 +40,10 @@ LABEL_WORDS = (
 UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # names that pandas writes for an index
 
 
-def usual(names: Sequence[str], known: Sequence[str]) -> str | None:
-    """Return the first of the names that is known, in any case; None if there is none."""
-    return next((name for name in names if plain(name) in known), None)
+def is_name_of_ids(name: str) -> bool:
+    """Return whether a name such as "id" or "unit_id" is never that of a feature."""
+    low = plain(name)
+    return low == "id" or low.endswith(("_id", "_number"))
 
 
 def plain(name: str) -> str:

@@ -19,6 +19,13 @@ from unspool.errors import InputError
 from unspool.io import column_shapes as shapes
 from unspool.io.column_shapes import is_numeric
 from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
+from unspool.io.id_search import (
+    counted_steps,
+    find_joint_ids,
+    of_several_series,
+    rising_steps,
+    single_ids,
+)
 from unspool.io.labels import is_label, siblings, varies
 from unspool.io.number_times import FIRST, is_named, repeated_times
 from unspool.io.options import TimeOptions
@@ -31,9 +38,9 @@ from unspool.io.role_names import (
     TIME_NAMES,
     UNNAMED,
     check_names,
+    is_name_of_ids,
     plain,
     quoted,
-    usual,
 )
 from unspool.io.time_columns import (
     INSTANT_NAMES,
@@ -42,9 +49,7 @@ from unspool.io.time_columns import (
     names_instants,
     parse_times,
 )
-from unspool.io.time_order import in_order
 
-MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
 LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
 DROPPED = "in `drop`"
@@ -55,6 +60,7 @@ class Roles:
     """Names of the columns by their role, and how they were found.
 
     `id_candidates` are columns of which each could be the id, if more than one orders the times.
+    `joint_ids` are columns that are the id together, if times rise within no single one.
     """
 
     time: str | None
@@ -64,6 +70,7 @@ class Roles:
     columns: tuple[ColumnRole, ...]
     weight: str | None = None
     id_candidates: tuple[str, ...] = ()
+    joint_ids: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,6 +129,7 @@ class _Search:
     set_aside: list[ColumnRole] = field(default_factory=list)
     hints: list[ColumnRole] = field(default_factory=list)
     candidates: tuple[str, ...] = ()
+    joint_ids: tuple[str, ...] = ()
     guessed_label: bool = False
 
     def __post_init__(self) -> None:
@@ -197,15 +205,20 @@ class _Search:
         self.put_aside("row number", numbers, "index of a data frame", change, unusual=False)
         if self.found["id"] is None:
             ids = [name for name in self.free if self._may_be_id(name)]
-            name = usual(ids, ID_NAMES)
+            known = [name for name in ids if plain(name) in ID_NAMES]
+            counters = [
+                name for name in known if not self.rows and shapes.all_differ(self.table[name])
+            ]
+            for one in counters:
+                self.put_aside("row number", [one], "differs in every row", "`id`", unusual=False)
+            known = [one for one in known if one not in counters]
+            # A column "series" or "unit" may be a feature where another one is called "id".
+            known.sort(key=is_name_of_ids, reverse=True)
             reason = "has a usual name"
-            if name is None:
-                name = next((one for one in ids if self._ends_in_id(one)), None)
+            if not known and not counters:
+                known = [one for one in ids if self._ends_in_id(one)]
                 reason = "its name ends in id"
-            if name is not None and not self.rows and shapes.all_differ(self.table[name]):
-                self.put_aside("row number", [name], "differs in every row", "`id`", unusual=False)
-            else:
-                self.take("id", name, reason)
+            self.take("id", next(iter(known), None), reason)
         if self.found["time"] is None:
             self._find_numeric_time()
             self._set_other_instants_aside()
@@ -219,28 +232,33 @@ class _Search:
                 self._find_id_by_time(times)
 
     def _find_steps_of_series(self) -> None:
-        """Take a column that counts the steps of each series, and the id that changes with it."""
-        whole = [name for name in self.free if pa.types.is_integer(self.table[name].type)]
-        for name in whole:
-            column = self.table[name]
-            runs = None if column.null_count else shapes.runs_of_counter(column.to_numpy())
-            if runs is None:
-                continue
-            ids = [name for name in self.free if name != "" and self._may_be_id(name)]
-            ids = [self.found["id"]] if self.found["id"] is not None else ids
-            for id in ids:
-                if id != name and shapes.names_runs(shapes.codes_of(self.table[id]), runs):
-                    if self.found["id"] is None:
-                        why = f"each of its {runs[-1] + 1:,} values is one run of {name!r}"
-                        self.take("id", id, why, unusual=True)
-                    self.take("time", name, "counts the steps of each series", unusual=True)
-                    return
+        """Take a column that rises within each series, and the id of the series."""
+        ids = [name for name in self.free if name != "" and self._may_be_id(name)]
+        known = self.found["id"]
+        found = counted_steps(self.table, self.free, ids if known is None else [known])
+        if found is None:
+            more = [] if self.columns is not None or self._is_named("id") else ids
+            others = [name for name in more if not self._marks(name)]
+            found = rising_steps(self.table, self.free, others, known)
+        if found is None:
+            return
+        if len(found.ids) > 1:
+            self.joint_ids = found.ids
+        elif known is None:
+            self.take("id", found.ids[0], found.why_id, unusual=True)
+        self.take("time", found.time, found.why_time, unusual=True)
+
+    def _is_named(self, role: str) -> bool:
+        return self.reasons.get(role, ("",))[0] == NAMED
 
     def _may_be_id(self, name: str) -> bool:
-        kind = self.table[name].type
-        return bool(shapes.is_text(kind) or pa.types.is_integer(kind)) or (
-            is_numeric(kind) and plain(name) in ID_NAMES
-        )
+        column = self.table[name]
+        if shapes.is_text(column.type) or pa.types.is_integer(column.type):
+            return True
+        if not is_numeric(column.type) or plain(name) not in ID_NAMES:
+            return False
+        head = column.slice(0, shapes.FIRST_ROWS).drop_null().to_numpy()
+        return bool((head == np.floor(head)).all())
 
     def _ends_in_id(self, name: str) -> bool:
         low = plain(name)
@@ -269,6 +287,9 @@ class _Search:
                 self.take("time", name, "has a usual name, and never decreases")
                 return
             if id is None and not self.rows and self._find_id_by_time(times, guess=name):
+                self.take("time", name, "has a usual name, and rises within each series")
+                return
+            if known.all() and not self.rows and self._find_joint_ids(times, name):
                 self.take("time", name, "has a usual name, and rises within each series")
                 return
             row = int((times[1:] < times[:-1]).argmax()) + 2
@@ -332,31 +353,27 @@ class _Search:
 
         `guess` is the column of the times, if they may be another quantity.
         """
-        if not _of_several_series(times, guess):
+        if not of_several_series(times, guess):
             return False
-        found: dict[str, Any] = {}
-        for name in self.free:
-            column = self.table[name]
-            text, whole = shapes.is_text(column.type), pa.types.is_integer(column.type)
-            if name == guess or not (text or whole) or column.null_count or self._marks(name):
-                continue
-            if (
-                shapes.few_values(column.slice(0, shapes.FIRST_ROWS), shapes.FIRST_ROWS // 2)
-                is None
-            ):
-                continue
-            codes = shapes.codes_of(column)
-            if shapes.orders(codes, times):
-                found[name] = codes
+        names = [name for name in self.free if name != guess and not self._marks(name)]
+        found = single_ids(self.table, times, names)
         first = next(iter(found.values()), None)
         if first is None:
-            return False
+            return guess is None and self._find_joint_ids(times)
         if any((codes != first).any() for codes in found.values()):
             self.candidates = tuple(found)
             return False
         name, count = next(iter(found)), int(first.max()) + 1
         self.take("id", name, f"time rises within each of its {count:,} values", unusual=True)
         return True
+
+    def _find_joint_ids(self, times: npt.NDArray[Any], guess: str | None = None) -> bool:
+        """Find columns within whose values, taken together, times rise."""
+        if self.columns is not None or self._is_named("id"):
+            return False
+        free = [name for name in self.free if name != guess and not self._marks(name)]
+        self.joint_ids = find_joint_ids(self.table, times, free, self.found["id"])
+        return bool(self.joint_ids)
 
     def find_label(self) -> None:
         """Take a label by its name and its values; set other labels aside."""
@@ -447,8 +464,9 @@ class _Search:
         features = list(self.columns or self.free)
         if not features and self.guessed_label:
             features, self.found["label"] = [str(self.found["label"])], None
+        changes = {role: f"`{role}` or `columns`" for role in self.found} | {"weight": "`weight`"}
         taken = [
-            ColumnRole((name,), role, self.reasons[role][0], _change(role), self.reasons[role][1])
+            ColumnRole((name,), role, self.reasons[role][0], changes[role], self.reasons[role][1])
             for role, name in self.found.items()
             if name is not None
         ]
@@ -471,18 +489,5 @@ class _Search:
             tuple(every),
             found.get("weight"),
             self.candidates,
+            self.joint_ids,
         )
-
-
-def _of_several_series(times: npt.NDArray[Any], guess: str | None) -> bool:
-    """Return whether times go back or repeat as in a file of several series."""
-    if len(times) < 2 or (times[1:] > times[:-1]).all() or (times[1:] < times[:-1]).all():
-        return False
-    if not shapes.never_falls(times) and not shapes.never_falls(times[::-1]):
-        _, notes, back = in_order(times, [slice(0, len(times))], "", named=guess is None)
-        return back is not None or any("reversed" in note for note in notes)
-    return 1 - len(np.unique(times)) / len(times) > MAX_REPEATED
-
-
-def _change(role: str) -> str:
-    return f"`{role}` or `columns`" if role in ("time", "id", "label") else f"`{role}`"

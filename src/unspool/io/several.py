@@ -1,6 +1,7 @@
 """Several files read as one: those of a folder, or those whose names match a pattern."""
 
 import glob
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +38,11 @@ def files_of(path: Path) -> list[Path]:
         If there are none, or they have several formats.
     """
     if path.is_dir():
-        found = [one for one in path.rglob("*") if one.is_file()]
+        inner = [path, *path.rglob("*")]
+        closed = next((one for one in inner if one.is_dir() and not _is_readable(one)), None)
+        if closed is not None:
+            raise InputError(f"the folder {closed} cannot be read; change its permissions.")
+        found = [one for one in inner if one.is_file()]
         inside = [one.relative_to(path) for one in found]
     else:
         found = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
@@ -66,6 +71,10 @@ def _kind(file: Path) -> str:
     """Return the ending of a file, for a packed one with the ending inside, such as .csv.gz."""
     ending, inner = endings.ending_of(file), endings.unpacked_ending_of(file)
     return ending if inner == ending else f"{inner}{ending}"
+
+
+def _is_readable(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def load_several(path: Path, options: ReadOptions) -> FileData:
@@ -108,6 +117,7 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     contents: list[Content] = []
     for file in files:
         with errors_naming(Path(file.name)):
+            endings.checked_ending(file)
             if ending in endings.PACKED:
                 contents.append(_packed(file, options))
             else:
@@ -128,7 +138,14 @@ def load_several(path: Path, options: ReadOptions) -> FileData:
     if options.files == "rows":
         raise InputError("`files`: only tables are joined to rows; leave it out.")
     arrays = [one for one in contents if isinstance(one, ArrayContent)]
-    if options.rows or options.images or any(_has_sequences(one, options) for one in arrays):
+    whole = [_has_sequences(one, options) for one in arrays]
+    if any(whole) and not all(whole):
+        matrix, another = files[whole.index(False)], files[whole.index(True)]
+        raise InputError(
+            f"{matrix.name} holds one matrix, but {another.name} sequences; select files of "
+            "one form with a pattern."
+        )
+    if options.rows or options.images or any(whole):
         return join_sequences(files, names, options, notes)
     return _series(files, names, arrays, options, notes)
 
@@ -226,10 +243,12 @@ def _tables(
     """Join tables; their rows have the name of their file as id, and of its folder as label."""
     import pyarrow as pa
 
+    from unspool.io.id_parts import join_id_columns
     from unspool.io.role_names import LABEL_NAMES
     from unspool.io.roles import find_roles
     from unspool.io.table_values import plain_column
     from unspool.io.tables import of_table
+    from unspool.io.wide_tables import wide_columns
 
     tables = [one.table for one in contents]
     first = tables[0].column_names
@@ -243,9 +262,16 @@ def _tables(
     tables = [table.select(first) if len(set(first)) == len(first) else table for table in tables]
     notes = (*notes, *contents[0].notes)
     if options.files == "series":
-        by_id = options.id
-        if by_id is None:
-            by_id = find_roles(tables[0], options.named, options.columns, rows=options.rows).id
+        joined_ids = [join_id_columns(table, options) for table in tables]
+        tables = [table for table, _, _ in joined_ids]
+        options = joined_ids[0][1]
+        by_id = options.named["id"]
+        wide = wide_columns(tables[0], options)
+        more_ids = () if wide is None else wide.ids
+        if by_id is None and not more_ids:
+            by_id = find_roles(
+                tables[0], options.named, options.columns, rows=bool(options.rows)
+            ).id
         column = FILE
         while column in first:
             column += "_"
@@ -258,6 +284,8 @@ def _tables(
             joined.append(table.append_column(column, pa.array(ids, pa.string())))
         tables = joined
         options = replace(options, id=column)
+        if more_ids:
+            options = replace(options, id=(column, *more_ids))
         folders = [one.parent for one in files]
         usual = any(name.strip().lower() in LABEL_NAMES for name in first)
         if len(set(folders)) > 1 and path not in folders and options.label is None and not usual:

@@ -24,14 +24,30 @@ from unspool.errors import InputError
 from unspool.io.column_shapes import decoded
 from unspool.io.cutting import of_sequences, of_series
 from unspool.io.file_data import Column, FileData
+from unspool.io.id_parts import (
+    IdParts,
+    id_names,
+    in_outputs,
+    join_id_columns,
+    joined_text,
+    joint_hint,
+    separator_of,
+)
 from unspool.io.list_columns import has_lists
 from unspool.io.options import ReadOptions
 from unspool.io.roles import Roles, find_roles
 from unspool.io.streaming import WAYS, refuse_policy, streaming_note, streams
-from unspool.io.table_values import features_of, plain_column
-from unspool.io.tables import times_of, times_problem
-from unspool.io.time_order import in_order
+from unspool.io.table_values import features_of, plain_column, series_of
+from unspool.io.tables import (
+    joint_ids_of,
+    refuse_joint_ids,
+    repeated_times,
+    times_of,
+    times_problem,
+)
+from unspool.io.time_order import goes_back, in_order
 from unspool.io.time_parts import given_names, join_time_columns
+from unspool.io.wide_tables import wide_columns
 
 HEAD_ROWS = 10_000  # first rows, from which the roles of the columns follow
 
@@ -86,17 +102,23 @@ def of_parquet(
     head = decoded(_head(pieces, dataset.schema))
     if has_lists(head):
         raise InputError(f"cells hold lists, which are not read in pieces; {WAYS}.")
+    id_columns = id_names(options.id, head.column_names)
+    head, options, id_parts = join_id_columns(head, options)
     known = given_names(options.time, head.column_names)
     head, options, joined = join_time_columns(head, options)
     roles = find_roles(
         head,
         options.named,
         options.columns,
-        rows=options.rows,
+        rows=bool(options.rows),
         drop=options.drop,
         times=options.times,
     )
     notes += joined + roles.notes
+    if len(id_columns) < 2:
+        id_columns = [] if roles.id is None else [roles.id]
+    _check_ids(head, roles, options)
+    _check_wide(head, roles, options)
     for name in roles.features:
         if not holds_numbers(dataset.schema.field(name).type):
             raise InputError(
@@ -105,20 +127,23 @@ def of_parquet(
             )
     if joined and not known:  # the parts of the time that were found
         known = [one for one in dataset.schema.names if one not in head.column_names]
-    wanted = [*known, roles.time, roles.label, roles.weight, roles.id if options.rows else None]
+    wanted = [*known, roles.time, roles.label, roles.weight]
+    wanted += id_columns if options.rows else []
     columns = [one for one in dataset.schema.names if one in wanted]
     table = _columns(pieces, dataset.schema, columns) if columns else None
     if joined:
         table, _, _ = join_time_columns(table, replace(options, time=known))
     values = StoredTable(dataset, roles.features)
     if options.rows:
-        return _rows_as_sequences(values, table, roles, options, notes)
+        if len(id_columns) > 1:
+            table, _, id_parts = join_id_columns(table, replace(options, id=id_columns))
+        return _rows_as_sequences(values, table, roles, options, notes, id_parts)
     if roles.id is None and names is None and options.windows.size is None:
         raise InputError(
             f"the table is one series of {len(values):,} steps; cut it into windows, for example "
             "with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
-    ids, first = series_in(dataset, roles.id, names)
+    ids, first, parts_of_ids = series_in(dataset, id_columns, names)
     if ids is not None:
         by = "" if roles.id is None else f", by column {roles.id!r}"
         notes += (f"{len(ids):,} series{by}",)
@@ -157,17 +182,19 @@ def of_parquet(
         notes=notes,
         time_format=None if found is None else found.format,
         rows=None if found is None else [numbers[part] for part in parts],
+        id_parts=in_outputs(parts_of_ids),
     )
     return replace(read, roles=roles.columns)
 
 
 def series_in(
-    dataset: Any, id: str | None, names: Sequence[str] | None = None
-) -> tuple[list[Any] | None, IntArray]:
+    dataset: Any, id: Sequence[str] = (), names: Sequence[str] | None = None
+) -> tuple[list[Any] | None, IntArray, dict[str, Column]]:
     """Return the ids of the series in a data set, and the first row of each.
 
-    The column of ids is read once, piece by piece. If the files have `names`, each of them has its
-    own series.
+    The columns of ids are read once, piece by piece. If the files have `names`, the series of each
+    file are different ones. If there are several columns, their values for each series are returned
+    as well.
 
     Raises
     ------
@@ -184,41 +211,70 @@ def series_in(
     before: Any = None
     for piece, path, begin in zip(pieces, files, (ends - counts).tolist(), strict=True):
         name = None if names is None else names[order[path]]
-        if id is None:
-            found, places = [None], np.zeros(1, np.int64)
-        else:
-            column = decoded(table_of(piece, dataset.schema, [id]).combine_chunks())[id]
-            if column.null_count:
-                row = begin + int(column.is_null().index(True).as_py()) + 1
-                raise InputError(
-                    f"id column {id!r} is empty in data row {row}; fill it, since every row "
-                    "belongs to a series."
-                )
-            changes = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
-            places = np.append(0, np.flatnonzero(changes.to_numpy()) + 1)
-            found = plain_column(column.take(pa.array(places))).tolist()
+        found: list[tuple[Any, ...]] = [()]
+        places = np.zeros(1, np.int64)
+        if id:
+            found, places = _changes(piece, dataset.schema, id, begin)
         for one, place in zip(found, places.tolist(), strict=True):
-            key = (name, one)
+            key = (name, *one)
             if key != before:
                 if key in seen:
+                    value = one[0] if len(one) == 1 else joined_text(one)
+                    column = ",".join(id)
                     raise InputError(
-                        f"the rows of {one!r} in the id column {id!r} are not together; sort the "
-                        f"file by {id!r}, or {WAYS}."
+                        f"the rows of {value!r} in the id column {column!r} are not together; sort "
+                        f"the file by {column!r}, or {WAYS}."
                     )
                 seen.add(key)
                 ids.append(key)
                 first.append(begin + place)
             before = key
-    if id is None and names is None:
-        return None, np.zeros(1, np.int64)
-    called = [_joined(name, one) for name, one in ids]
-    return called, np.array(first)
+    if not id and names is None:
+        return None, np.zeros(1, np.int64), {}
+    parts: dict[str, Column] = {}
+    if len(id) > 1:
+        columns = zip(*(one for _, *one in ids), strict=True)
+        parts = {one: np.asarray(values) for one, values in zip(id, columns, strict=True)}
+    if len(id) == 1 and names is None:
+        return [one for _, one in ids], np.array(first), parts
+    separator = separator_of([[str(one) for one in values] for values in parts.values()])
+    called = [joined_text([one for one in key if one is not None], separator) for key in ids]
+    return called, np.array(first), parts
 
 
-def _joined(name: str | None, id: Any) -> Any:
-    if name is None or id is None:
-        return id if name is None else name
-    return f"{name}/{id}"
+def _changes(
+    piece: Any, schema: Any, id: Sequence[str], begin: int
+) -> tuple[list[tuple[Any, ...]], IntArray]:
+    """Return the ids in a piece, one for each run of rows, and the first row of each run."""
+    table = decoded(table_of(piece, schema, list(id)).combine_chunks())
+    changed = np.zeros(max(len(table) - 1, 0), bool)
+    for name in id:
+        column = table[name]
+        if column.null_count:
+            row = begin + int(column.is_null().index(True).as_py()) + 1
+            raise InputError(
+                f"id column {name!r} is empty in data row {row}; fill it, since every row "
+                "belongs to a series."
+            )
+        other = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
+        changed |= np.asarray(other.to_numpy())
+    places = np.append(0, np.flatnonzero(changed) + 1)
+    cells = [plain_column(table[name].take(pa.array(places))).tolist() for name in id]
+    return list(zip(*cells, strict=True)), places
+
+
+def _check_ids(head: Any, roles: Roles, options: ReadOptions) -> None:
+    """Refuse ids within whose values the times of the first rows repeat."""
+    refuse_joint_ids(roles)
+    if roles.id is None or roles.time is None or options.id is not None or options.rows:
+        return
+    found = times_of(head, roles.time, options.times)
+    if found.values is not None:
+        _, parts = series_of(head, roles.id)
+        back = goes_back(found.values, parts, roles.time)
+        joint = joint_ids_of(head, roles, found.values, parts, back)
+        if joint:
+            raise InputError(f"{back or repeated_times(roles)}; {joint_hint(joint)}.")
 
 
 def _opened(files: Sequence[Path]) -> Any:
@@ -280,8 +336,24 @@ def _weights(table: Any, name: str) -> Column:
     return features_of(table, [name], "raise")[:, 0]
 
 
+def _check_wide(head: Any, roles: Roles, options: ReadOptions) -> None:
+    """Refuse wide tables, except those whose numbers are the steps of sequences without times."""
+    wide = wide_columns(head, options)
+    if wide is not None and (wide.steps.times is not None or roles.features != wide.steps.names):
+        first, last = wide.steps.names[0], wide.steps.names[-1]
+        raise InputError(
+            f"columns {first!r} to {last!r} are the steps of series, one in each row, and such "
+            f"tables are not read in pieces; {WAYS}."
+        )
+
+
 def _rows_as_sequences(
-    values: Stored, table: Any, roles: Roles, options: ReadOptions, notes: tuple[str, ...]
+    values: Stored,
+    table: Any,
+    roles: Roles,
+    options: ReadOptions,
+    notes: tuple[str, ...],
+    id_parts: IdParts,
 ) -> FileData:
     """Return each row as a sequence of one feature; empty cells at its end are padding."""
     if options.windows.size is not None:
@@ -290,6 +362,7 @@ def _rows_as_sequences(
     time_format = None
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
+        index |= id_parts.columns_of_rows()
     if roles.time is not None:
         found = times_of(table, roles.time, options.times)
         notes, time_format = notes + found.notes, found.format

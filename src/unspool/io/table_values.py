@@ -33,10 +33,12 @@ def features_of(
     words: Sequence[str] = WORDS,
     *,
     ends_empty: bool = False,
+    begins_empty: bool = False,
     of_file: bool = True,
 ) -> FloatArray:
     """Return the columns as one array (rows, F); with `ends_empty`, rows may end in empty cells.
 
+    With `begins_empty`, they may begin with empty cells.
     In columns of text, `words` mean that a value is missing. Columns of a file can be left out with
     `drop`.
     """
@@ -49,6 +51,8 @@ def features_of(
     if ends_empty:
         # A value is padding if all values from it to the end of the row are NaN.
         bad &= ~np.logical_and.accumulate(np.isnan(values)[:, ::-1], axis=1)[:, ::-1]
+    if begins_empty:
+        bad &= ~np.logical_and.accumulate(np.isnan(values), axis=1)
     if bad.any():
         row, i = np.argwhere(bad)[0]
         if np.isinf(values[row, i]):
@@ -123,7 +127,8 @@ def _text_found(values: list[str | None], name: str) -> str:
     if numeric:
         return (
             f"column {name!r} mixes numbers and text, {short(text)} in data row {row + 1}; "
-            "correct the file"
+            f"correct the file, or give `missing_values={[text]!r}` if it means that a value is "
+            "missing"
         )
     return f"column {name!r} contains text such as {short(text)}, not numbers"
 
@@ -138,13 +143,31 @@ def series_of(table: Any, id: str | None) -> tuple[list[Any] | None, list[slice 
     if id is None:
         return None, [slice(0, table.num_rows)]
     column = table[id]
+    if pa.types.is_dictionary(column.type):  # several columns that were joined
+        joined = column.combine_chunks()
+        joined = joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+        texts = np.array(joined.dictionary.to_pylist(), dtype=np.str_)
+        return _parts_of(texts, np.asarray(joined.indices.to_numpy()))
     if column.null_count:
         row = next(i for i, value in enumerate(column) if not value.is_valid)
         raise InputError(
             f"id column {id!r} is empty in data row {row + 1}; fill it, since every row belongs "
             "to a series."
         )
-    names, first, code = np.unique(plain_column(column), return_index=True, return_inverse=True)
+    return _parts_of(plain_column(column))
+
+
+def _parts_of(
+    values: Column, codes: IntArray | None = None
+) -> tuple[list[Any], list[slice | IntArray]]:
+    """Return different values by first appearance, and the rows of each.
+
+    With `codes`, these are the places in `values` of the value of each row.
+    """
+    rows = values if codes is None else codes
+    names, first, code = np.unique(rows, return_index=True, return_inverse=True)
+    if codes is not None:
+        names = values[names]
     order = np.argsort(first)
     rank = np.argsort(order)[code]
     ends = np.cumsum(np.bincount(rank))

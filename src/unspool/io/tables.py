@@ -11,9 +11,12 @@ import numpy as np
 
 from unspool.data.sequences import Sequences
 from unspool.errors import InputError
+from unspool.io.class_rows import with_class_rows
 from unspool.io.column_shapes import decoded, is_numeric
 from unspool.io.cutting import of_sequences, of_series
 from unspool.io.file_data import Column, FileData
+from unspool.io.id_parts import IdParts, join_id_columns, joint_hint
+from unspool.io.id_search import MAX_REPEATED, find_joint_ids
 from unspool.io.list_columns import has_lists, of_lists
 from unspool.io.missing import missing_notes, null_values
 from unspool.io.options import ReadOptions, TimeOptions
@@ -30,6 +33,7 @@ from unspool.io.time_columns import (
 from unspool.io.time_order import in_order
 from unspool.io.time_parts import join_time_columns
 from unspool.io.time_shapes import without_zeros
+from unspool.io.wide_tables import of_wide, row_hint, wide_columns
 
 
 def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> FileData:
@@ -44,7 +48,14 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
     table = decoded(table)
     if has_lists(table):
         return of_lists(table, options, notes)
+    wide = wide_columns(table, options)
+    if wide is not None:
+        return of_wide(table, wide, options, notes)
+    options, class_notes = with_class_rows(table, options)
+    notes += class_notes
     windows, guess = options.windows, options.time is None
+    id_guess = options.id is None
+    table, options, id_parts = join_id_columns(table, options)
     table, options, joined = join_time_columns(table, options)
     _check_against_first_row(table, options)
     table = without_zeros(table, _names_of_texts(table, options))
@@ -52,18 +63,21 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         table,
         options.named,
         options.columns,
-        rows=options.rows,
+        rows=bool(options.rows),
         drop=options.drop,
         times=options.times,
     )
     notes += joined + roles.notes
     if options.rows:
-        return replace(_row_sequences(table, roles, options, notes), roles=roles.columns)
+        return replace(row_sequences(table, roles, options, notes, id_parts), roles=roles.columns)
     if roles.id is None and windows.size is None:
         raise InputError(
             f"the table is one series of {table.num_rows:,} steps; cut it into windows, for "
             "example with `window=96`, or, if each row is a sequence, give `rows=True`."
         )
+    refuse_joint_ids(roles)
+    hint = None if options.rows is False else row_hint(table, roles)
+    notes += () if hint is None else (hint,)
     words = null_values(options.missing_values)
     values = features_of(table, roles.features, windows.accepted, words)
     notes += missing_notes(values, roles.features, windows)
@@ -78,6 +92,11 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         times = found.values
         parts, order_notes, back = in_order(times, parts, roles.time, named=not guess)
         notes += order_notes
+        joint = joint_ids_of(table, roles, times, parts, back)
+        if joint and (back or id_guess):
+            raise InputError(f"{back or repeated_times(roles)}; {joint_hint(joint)}.")
+        if joint:
+            notes += (f"{repeated_times(roles)}; {joint_hint(joint)}",)
         if not back:
             steps["time"] = [times[part] for part in parts]
         elif guess and options.columns is not None and not roles.id_candidates:
@@ -109,8 +128,39 @@ def of_table(table: Any, options: ReadOptions, notes: tuple[str, ...] = ()) -> F
         notes=notes,
         time_format=None if found is None else found.format,
         rows=[row_numbers[part] for part in parts],
+        id_parts=id_parts.at([row_numbers[part][0] for part in parts]),
     )
     return replace(series, roles=roles.columns)
+
+
+def refuse_joint_ids(roles: Roles) -> None:
+    """Refuse a table whose series several columns name together."""
+    if roles.joint_ids:
+        raise InputError(
+            f"the file contains several series, since {roles.time!r} does not rise in its rows; "
+            f"{joint_hint(roles.joint_ids)}, or leave the column out with "
+            f"{quoted('drop', roles.time)}."
+        )
+
+
+def repeated_times(roles: Roles) -> str:
+    """Say that times repeat within the values of the id."""
+    return f"times in column {roles.time!r} repeat within {roles.id!r}"
+
+
+def joint_ids_of(
+    table: Any, roles: Roles, times: Column, parts: list[Any], back: str | None
+) -> tuple[str, ...]:
+    """Return columns that separate the series together with the id, if times repeat within it."""
+    if roles.id is None:
+        return ()
+    if back is None:
+        repeated = sum(int((times[part][1:] == times[part][:-1]).sum()) for part in parts)
+        if repeated <= MAX_REPEATED * len(times):
+            return ()
+    others = (roles.time, roles.id, roles.label, roles.weight)
+    free = [name for name in table.column_names if name not in others]
+    return find_joint_ids(table, times, free, roles.id)
 
 
 def _check_against_first_row(table: Any, options: ReadOptions) -> None:
@@ -137,8 +187,8 @@ def _names_of_texts(table: Any, options: ReadOptions) -> set[str]:
     return named | {name for name in table.column_names if name.strip().lower() in usual}
 
 
-def _row_sequences(
-    table: Any, roles: Roles, reading: ReadOptions, notes: tuple[str, ...]
+def row_sequences(
+    table: Any, roles: Roles, reading: ReadOptions, notes: tuple[str, ...], id_parts: IdParts
 ) -> FileData:
     """Read each row as a sequence of one feature; empty cells at its end are padding."""
     options, time_format = reading.windows, None
@@ -146,6 +196,7 @@ def _row_sequences(
     index: dict[str, Column] = {}
     if roles.id is not None:
         index["id"] = plain_column(table[roles.id])
+        index |= id_parts.columns_of_rows()
     if roles.time is not None:
         found = times_of(table, roles.time, reading.times)
         notes += found.notes

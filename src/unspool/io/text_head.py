@@ -1,6 +1,7 @@
 """The first lines of a text, and its encoding."""
 
 import codecs
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Head:
 
 def opened(source: Source) -> Any:
     """Open a file, or the content of one, for reading."""
-    return pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
+    return pa.OSFile(os.fsencode(source)) if isinstance(source, Path) else pa.BufferReader(source)
 
 
 def read_head(source: Source, encoding: str | None) -> Head:

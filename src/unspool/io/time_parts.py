@@ -3,6 +3,7 @@
 `join_time_columns` replaces such columns by one column of times.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -123,8 +124,8 @@ def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
     taken = named | set(options.drop)
     if options.columns is not None:
         taken |= set(options.columns)
-    counts = table.column_names
-    free = [name for name in counts if name not in taken and counts.count(name) == 1]
+    counts = Counter(table.column_names)
+    free = [name for name, count in counts.items() if name not in taken and count == 1]
     dates = [name for name in free if _is_date(table[name], options.times)]
     whole = [
         name for name in free if name not in dates and looks_like_times(table[name], options.times)
@@ -141,7 +142,7 @@ def _found(table: Any, options: ReadOptions) -> tuple[list[str], Any]:
     if dates:
         return [], None
     names, times = named_parts(table, free)
-    if not names and counts == [str(i) for i in range(len(counts))]:
+    if not names and [*counts] == [str(i) for i in range(len(counts))]:
         return unnamed_parts(table, free)
     return names, times
 

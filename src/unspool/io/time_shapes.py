@@ -7,6 +7,7 @@ text.
 
 import contextlib
 import re
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -86,8 +87,9 @@ def shape_of(cell: str) -> str | None:
 
 def _columns(names: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
     """Return the filled cells of each column whose name appears once."""
+    counts = Counter(names)
     return {
         name: [row[i].strip() for row in rows if i < len(row) and row[i].strip()]
         for i, name in enumerate(names)
-        if names.count(name) == 1
+        if counts[name] == 1
     }

@@ -57,6 +57,7 @@ def _shown(text: str, dialect: "Dialect") -> str:
 def _all_lines(file: Any, dialect: "Dialect") -> list[str]:
     with file:
         data = file.read()
-    rewritten = dialect.delimiter == BLANK or dialect.row_end
-    text = bytes(data).decode("utf-8" if rewritten else dialect.encoding, errors="replace")
+    text = bytes(data).decode(
+        "utf-8" if dialect.is_rewritten else dialect.encoding, errors="replace"
+    )
     return text.removeprefix("\ufeff").splitlines()

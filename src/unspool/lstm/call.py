@@ -1,10 +1,12 @@
-"""The description of a call of `lstm` that backends decide upon."""
+"""The description of a call of `lstm` that backends decide upon, and its initial state."""
 
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from unspool._types import CellActivationName, CellName, GateActivationName, StatisticName
+from unspool.blueprint.cells import CELLS
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,16 @@ class Call:
     statistics: tuple[StatisticName, ...] = ()
     cell: CellName = "lstm"
     h_mask: bool = False
+
+
+def initial_state(
+    h0: Tensor | None, c0: Tensor | None, batch: int, w_hh: Tensor, cell: CellName
+) -> tuple[Tensor, Tensor]:
+    """Return h and c before the first step, zeros where they are None; c of a GRU is (B, 0)."""
+    hidden = w_hh.shape[1]
+    if h0 is None:
+        h0 = torch.zeros(batch, hidden, dtype=w_hh.dtype, device=w_hh.device)
+    if c0 is None:
+        width = hidden if CELLS[cell].has_c else 0
+        c0 = torch.zeros(batch, width, dtype=w_hh.dtype, device=w_hh.device)
+    return h0, c0

@@ -7,7 +7,7 @@ sequence is computed independently, so that it has the same bits alone and in a 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.library import define, impl, register_fake
+from torch.library import define, impl
 from torch.nn import functional
 
 from unspool.errors import InputError
@@ -136,7 +136,7 @@ define(
 impl("unspool::kernel_means", "CPU", _means)
 
 
-@register_fake("unspool::kernel_means")  # type: ignore[untyped-decorator]
+@impl("unspool::kernel_means", "Meta")
 def _(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: list[int]
 ) -> Tensor:

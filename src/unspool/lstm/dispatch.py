@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from unspool.blueprint.cells import CELLS
 from unspool.errors import InputError
 from unspool.lstm import reference
 from unspool.lstm.backends import Backend, compiled, stepwise, torch_lstm
-from unspool.lstm.call import Call
+from unspool.lstm.call import Call, initial_state
 from unspool.lstm.pooling import STATISTICS, pooled
 
 
@@ -53,6 +54,10 @@ BACKENDS: Mapping[str, Backend] = {
 
 Each is a module with the functions of `unspool.lstm.backends.Backend`.
 """
+
+
+# The kinds of layers, which are checked at every call.
+KINDS = frozenset(product(reference.ACTIVATIONS, reference.RECURRENT_ACTIVATIONS, CELLS))
 
 
 def choose(call: Call, backend: BackendName | Auto = "auto") -> Choice:
@@ -234,15 +239,16 @@ def lstm(
         raise InputError(
             "`x` is None; then `steps` is required, and `context` or `h0` for the batch size."
         )
-    _checks.raise_all(
-        _checks.choice("activation", activation, reference.ACTIVATIONS),
-        _checks.choice(
-            "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
-        ),
-        _checks.choice("cell", cell, CELLS),
-    )
-    has_c = CELLS[cell].has_c
-    if c0 is not None and not has_c and c0.shape[1]:
+    kind = (activation, recurrent_activation, cell)
+    if kind not in KINDS:
+        _checks.raise_all(
+            _checks.choice("activation", activation, reference.ACTIVATIONS),
+            _checks.choice(
+                "recurrent_activation", recurrent_activation, reference.RECURRENT_ACTIVATIONS
+            ),
+            _checks.choice("cell", cell, CELLS),
+        )
+    if c0 is not None and not CELLS[cell].has_c and c0.shape[1]:
         raise InputError("A GRU has no cell state; leave `c0` None.")
     if statistics:
         _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
@@ -251,7 +257,7 @@ def lstm(
             "`statistics` are returned instead of the states; they need return_sequences=False."
         )
     if h_mask is not None:
-        _check_mask(h_mask, (len(batched), w_hh.shape[1]))
+        _check_mask(h_mask, (batched.shape[0], w_hh.shape[1]))
     inputs = (x, w_ih, w_hh, bias, context, w_context, h0, c0)
     call = Call(
         activation,
@@ -261,7 +267,7 @@ def lstm(
         training=torch.is_grad_enabled() and any(i is not None and i.requires_grad for i in inputs),
         device=w_hh.device.type,
         dtype=w_hh.dtype,
-        batch=len(batched),
+        batch=batched.shape[0],
         hidden=w_hh.shape[1],
         statistics=tuple(statistics),
         cell=cell,
@@ -273,7 +279,8 @@ def lstm(
     pool_states = bool(call.statistics) and choice.name != "compiled"
     if pool_states:
         call = replace(call, return_sequences=True, statistics=())
-    zeros = torch.zeros(len(batched), w_hh.shape[1], dtype=w_hh.dtype, device=w_hh.device)
+    if choice.name != "compiled":  # whose kernels may begin without an array of zeros
+        h0, c0 = initial_state(h0, c0, batched.shape[0], w_hh, cell)
     h, h_n, c_n = BACKENDS[choice.name].run(
         x,
         w_ih,
@@ -281,8 +288,8 @@ def lstm(
         bias,
         context,
         w_context,
-        zeros if h0 is None else h0,
-        (zeros if has_c else zeros[:, :0]) if c0 is None else c0,
+        h0,
+        c0,
         lengths,
         int(steps or 0) if x is None else x.shape[1],
         call,

@@ -44,7 +44,7 @@ def run(
     hidden, dtype = w_hh.shape[-1], w_hh.dtype
     given = x if x is not None else context if context is not None else h0
     assert given is not None
-    batch = len(given)
+    batch = given.shape[0]
     features = 0 if x is None else x.shape[-1]
     context_size = 0 if context is None else context.shape[-1]
     plan = layout(cell, hidden, features, context_size, NUMBERS[dtype])

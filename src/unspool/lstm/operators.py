@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.library import define, impl, register_autograd, register_fake
+from torch.library import define, impl, register_autograd
 
 from unspool._types import CellName
 from unspool.errors import InputError
@@ -198,7 +198,7 @@ impl("unspool::lstm", "CPU", _lstm)
 impl("unspool::lstm_backward", "CPU", _lstm_backward)
 
 
-@register_fake("unspool::lstm")  # type: ignore[untyped-decorator]
+@impl("unspool::lstm", "Meta")
 def _(
     x: Tensor | None,
     w_ih: Tensor | None,
@@ -227,7 +227,7 @@ def _(
     )
 
 
-@register_fake("unspool::lstm_backward")  # type: ignore[untyped-decorator]
+@impl("unspool::lstm_backward", "Meta")
 def _(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,

@@ -140,6 +140,7 @@ class Contents:
             None if fitted["targets"] is None else tuple(fitted["targets"]),
             tuple(fitted["known"]),
             fitted["n_responses"],
+            fitted["typical_length"],
         )
 
     @property
@@ -155,6 +156,7 @@ class Contents:
             form.targets,
             form.known,
             form.n_responses,
+            form.typical_length,
         )
 
     @cached_property

@@ -23,6 +23,7 @@ FITTED = (
     "n_features_in",
     "feature_names_in",
     "max_length",
+    "typical_length",
     "horizon",
     "y_ndim",
     "axes",
@@ -34,6 +35,7 @@ FITTED = (
     "max_gap",
     "reading",
     "history",
+    "interrupted",
 )
 # Further fields of a classifier.
 FITTED_CLASSIFIER = ("classes", "head_history", "autoencoder")
@@ -62,6 +64,8 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         _checks.whole("n_features", fitted["n_features"], 1),
         _checks.whole("n_features_in", fitted["n_features_in"], 1),
         _checks.whole("max_length", fitted["max_length"], 0),
+        _checks.whole("typical_length", fitted["typical_length"], 0),
+        _checks.truth("interrupted", fitted["interrupted"]),
         _checks.whole("horizon", fitted["horizon"], 0),
         _checks.whole("y_ndim", fitted["y_ndim"], 1, none=True),
         _checks.whole("n_responses", fitted["n_responses"], 0),
@@ -74,6 +78,11 @@ def check_fitted(fitted: Mapping[str, Any], *, classifier: bool) -> None:
         _checks.whole("dilation", fitted["dilation"], 1),
         _checks.number("max_gap", fitted["max_gap"], 0, none=True, open_left=True),
     )
+    if fitted["typical_length"] > fitted["max_length"]:
+        raise InputError(
+            f"Expected `typical_length` of at most `max_length` ({fitted['max_length']}), got "
+            f"{fitted['typical_length']}."
+        )
     if window is not None and (len(window) != 2 or window[0] != fitted["max_length"]):
         raise InputError(
             f"Expected `window` to be [{fitted['max_length']}, stride], got {window!r}."

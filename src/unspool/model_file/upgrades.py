@@ -47,6 +47,7 @@ LATER_FITTED: Mapping[str, Any] = {
     "known": [],
     "n_responses": 0,
     "reading": None,
+    "interrupted": False,
 }
 LATER_DETECTOR_PARAMETERS: Mapping[str, Any] = {
     "dilation": 1,
@@ -118,6 +119,9 @@ def add_later_fields(header: dict[str, Any]) -> None:
             if name in known:
                 parameters.setdefault(name, value)
     detector = header.get("detector")
+    fitted = header.get("fitted")
+    if isinstance(fitted, dict) and "max_length" in fitted:
+        fitted.setdefault("typical_length", fitted["max_length"])
     for fields, later in ((header.get("fitted"), LATER_FITTED), (detector, LATER_FIELDS)):
         if isinstance(fields, dict):
             for name, value in later.items():

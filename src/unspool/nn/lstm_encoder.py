@@ -191,7 +191,8 @@ class LSTMEncoder(Encoder):
         if statistics:
             features = pooled.flatten(1)
         else:
-            features = torch.cat(list(finals[0][-len(self.lstm.stack()[-1]) :]), 1)
+            last = finals[0][-self.lstm.directions :]
+            features = last[0] if len(last) == 1 else torch.cat(list(last), 1)
         if self.kernels is None:
             return features
         return torch.cat([features, self.kernels(self.filled(x), lengths)], 1)

@@ -215,7 +215,8 @@ class LSTMLayer(nn.Module):
         return h, (h_n, c_n) if CELLS[self.cell.kind].has_c else (h_n,)
 
     def _note_choice(self, choice: Choice) -> None:
-        self.ran = choice
+        if choice != self.ran:  # setting an attribute of a module takes long
+            self.ran = choice
 
     @property
     def backend(self) -> Choice:

@@ -51,6 +51,8 @@ class LSTM(nn.Module):
     ----------
     layers : torch.nn.ModuleList of torch.nn.ModuleList of LSTMLayer
         Layers, each with its one or two directions.
+    directions : int
+        Number of directions of every layer, 1 or 2.
     state_size : int
         Size of the last layer's states, S: H, or 2H in both directions.
     whole_state : int
@@ -92,6 +94,7 @@ class LSTM(nn.Module):
     ) -> None:
         super().__init__()
         widths = units_of_layers(units, num_layers)
+        self.directions = 1 + bidirectional
         if num_layers not in (1, len(widths)):
             raise InputError(
                 f"`units` {tuple(widths)} is {len(widths)} layers, but `num_layers` is "
@@ -163,7 +166,9 @@ class LSTM(nn.Module):
             (B, H) instead of tensors if the layers have different units.
         """
         finals: list[tuple[Tensor, ...]] = []
-        if h_masks is None:
+        if h_masks is None and self.dropout is None:
+            h_masks = [None] * len(self.state_sizes)
+        elif h_masks is None:
             given = next(each for each in (x, context, state and state[0][0]) if each is not None)
             h_masks = self.state_masks(len(given))
         for depth, directions in enumerate(self.stack()):
@@ -191,7 +196,7 @@ class LSTM(nn.Module):
         states = tuple(zip(*finals, strict=True))  # h of all layers, and c
         if len(set(self.state_sizes)) > 1:
             return x, states
-        return x, tuple(torch.stack(each) for each in states)
+        return x, tuple(_stacked(each) for each in states)
 
     def state_masks(self, batch: int) -> list[Tensor | None]:
         """Draw the masks of the hidden states, if recurrent dropout is on.
@@ -337,3 +342,8 @@ class LSTM(nn.Module):
             for depth, directions in enumerate(self.stack())
             for layer in directions
         ]
+
+
+def _stacked(states: tuple[Tensor, ...]) -> Tensor:
+    """Return states (B, H) of layers as one tensor (layers, B, H)."""
+    return torch.stack(states) if len(states) > 1 else states[0][None]

@@ -45,10 +45,12 @@ class RandomKernels(nn.Module):
         super().__init__()
         self.dilations = part.dilations
         count, features, taps = part.width, part.n_features, part.TAPS
-        weight = torch.randn(count, features, taps, generator=generator, dtype=torch.float32)
-        weight *= _feature_mask(count, features, taps, generator)
-        weight -= weight.mean(2, keepdim=True)
-        weight /= weight.flatten(1).norm(dim=1)[:, None, None]
+        weight = torch.empty(count, features, taps, dtype=torch.float32)
+        if not weight.is_meta:  # drawing there would import `torch._dynamo`, which takes a second
+            weight.normal_(generator=generator)
+            weight *= _feature_mask(count, features, taps, generator)
+            weight -= weight.mean(2, keepdim=True)
+            weight /= weight.flatten(1).norm(dim=1)[:, None, None]
         self.register_buffer("weight", weight)
         self.register_buffer("bias", torch.zeros(count, dtype=torch.float32))
 

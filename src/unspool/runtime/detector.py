@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool._types import RuntimeBackendName, ScoreKind
+from unspool._types import DetectorPieceMethod, RuntimeBackendName, ScoreKind
 from unspool.anomaly.detection import Detection
 from unspool.anomaly.inputs import DetectorInput, check_same_names, read_input
 from unspool.anomaly.model_errors import (
@@ -15,7 +15,9 @@ from unspool.anomaly.model_errors import (
     reconstruction_errors,
 )
 from unspool.anomaly.pipeline import DetectionPipeline
+from unspool.anomaly.score_pieces import changed_scores, check_piece_arguments, score_pieces
 from unspool.data.convert import Source
+from unspool.data.pieces import Piece
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.errors import InputError
 from unspool.model_file import Contents
@@ -227,6 +229,51 @@ class Detector:
         """
         return self._scorer.detect(self._read(X), self.kind if kind is None else kind)
 
+    def in_pieces(
+        self,
+        method: DetectorPieceMethod,
+        X: Any,
+        kind: ScoreKind | None = None,
+        *,
+        start: int = 0,
+    ) -> Iterator[Piece]:
+        """Score one part of long data after another, so that memory is bounded.
+
+        The values are those of the method for all of `X`, up to rounding in the last digits: a step
+        is scored with the steps around it that its score depends on, and no others. Thresholds that
+        move, events and contributions need all scores; `detect` computes them.
+
+        Parameters
+        ----------
+        method : {"anomaly_scores", "score_samples", "decision_function", "predict"}
+            Name of the method.
+        X : array, frame, list or Sequences
+            Data in one of the forms that the class describes. Memory-mapped arrays, data sets of
+            h5py and zarr and `pyarrow.dataset` are read in pieces.
+        kind : {"window", "step", "trailing", "code"}, optional
+            The kind of score of "anomaly_scores"; None means the kind of the detector.
+        start : int, default 0
+            Where to begin: 0, or the `stop` of a piece, after which an interrupted loop goes on.
+
+        Returns
+        -------
+        iterator of Piece
+            Tuples ``(start, stop, values)``: the result for the steps from `start` to before
+            `stop`, an array (stop - start,). The steps of each series follow those of the series
+            before. For sequences, `start` and `stop` count sequences.
+
+        Raises
+        ------
+        InputError
+            If `X` cannot be read or has other features, or the detector has no such
+            score.
+        """
+        check_piece_arguments(method, kind, start)
+        given, chosen = self._read(X, stored=True), self.kind if kind is None else kind
+        horizon = self._network.horizon if "forecast" in self._network.decoders else 0
+        pieces = score_pieces(self._scorer, given, chosen, start, horizon)
+        return changed_scores(pieces, method, self.offset_)
+
     def stream(self) -> DetectorStream:
         """Start scoring a series step by step.
 
@@ -285,8 +332,8 @@ class Detector:
             network.targets,
         )
 
-    def _read(self, X: Any) -> DetectorInput:
-        data = read_input(X, self.contents.form.missing)
+    def _read(self, X: Any, *, stored: bool = False) -> DetectorInput:
+        data = read_input(X, self.contents.form.missing, stored=stored)
         features = self.contents.form.n_features
         if data.n_features != features:
             raise InputError(

@@ -16,6 +16,7 @@ from torch import Tensor
 from unspool._logging import logger
 from unspool.errors import CheckpointWarning, InputError
 from unspool.model_file.checkpoint_file import encoded, read_checkpoint, write_checkpoint
+from unspool.training.lock import Lock
 
 MAX_SHARE = 0.01  # of the time of a fit that is spent on writing, if the interval is a time
 
@@ -43,7 +44,7 @@ class CheckpointFile:
     ModelFileError
         If the file exists and is no checkpoint that can be used.
     InputError
-        If it is that of an estimator of another class.
+        If it is that of an estimator of another class, or if another fit uses it.
     """
 
     def __init__(
@@ -64,8 +65,13 @@ class CheckpointFile:
         self.facts["finished"] = False
         self.fits: dict[str, dict[str, Any]] = {}  # seeds and fingerprint of the fits, by scope
         self.stages: dict[str, dict[str, Any]] = {}  # states in the order of the stages
-        if path.exists():
-            self._read(model)
+        self.lock = Lock(path)
+        try:
+            if path.exists():
+                self._read(model)
+        except BaseException:
+            self.lock.release()
+            raise
 
     def _read(self, model: str) -> None:
         self.facts, tree, versions = read_checkpoint(self.path)
@@ -150,6 +156,11 @@ class Checkpoint:
     def stage(self, name: str) -> "StageCheckpoint":
         """Return the part for a training of this fit."""
         return StageCheckpoint(self.file, f"{self.scope}{name}")
+
+    def release(self) -> None:
+        """Let other fits use the file, unless this fit is inside another."""
+        if not self.scope:
+            self.file.lock.release()
 
     def finish(self) -> None:
         """Mark the file as that of a fit that has ended, unless this fit is inside another."""

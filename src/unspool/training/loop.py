@@ -197,6 +197,7 @@ class Training:
         """Return to the end of the epoch before; keep what was trained in the first epoch."""
         if self.checkpoint is not None:
             self.checkpoint.write(self.state(), epochs)
+            self.ended = False  # nothing is left to be written
         if self.history.epochs or not self.sums.totals:
             self.model.load_state_dict(self.recovery.last[0])
             return

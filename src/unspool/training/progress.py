@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch import nn
 
 from unspool.training.callbacks import Callback, Step
@@ -51,6 +49,9 @@ class ProgressBar(Callback):
     """
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
         self.progress = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),

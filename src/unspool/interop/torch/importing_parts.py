@@ -221,11 +221,14 @@ def _check_reads(name: str, reads: int, width: int, what: str) -> None:
 def _check_options(roles: Roles, wiring: Wiring, task: TorchTask | None) -> None:
     """Refuse options and parts that the task does not have."""
     if task is None and _is_given(wiring.target_scaling):
-        raise InputError("`target_mean` and `target_scale` need a forecast, but there is no head.")
+        raise InputError(
+            "`target_mean` and `target_scale` need a forecast, but there is no head; name the "
+            "`head`, or leave them out."
+        )
     if task == "classification" and (roles.decoder or not roles.head):
         raise InputError("A classifier has a `head` and no `decoder`.")
     if task is not None and not (roles.decoder or roles.head):
-        raise InputError(f"task={task!r} needs a `decoder` or a `head`.")
+        raise InputError(f"task={task!r} needs a `decoder` or a `head`; name the modules of one.")
     if wiring.horizon is not None and task != "forecast":
         raise InputError("`horizon` is for forecasts; add task='forecast', or leave it out.")
     if wiring.reverse_target and task != "reconstruction":

@@ -78,7 +78,8 @@ def _read_file(path: Path) -> Mapping[Any, Any]:
         ) from None
     except Exception as error:  # PyTorch raises many types for damaged files
         raise InputError(
-            f"PyTorch cannot read it ({' '.join(str(error).split())[:200]})."
+            f"PyTorch cannot read it ({' '.join(str(error).split())[:200]}); download or save it "
+            "again."
         ) from None
     if not isinstance(loaded, Mapping):
         raise InputError(f"it contains a {type(loaded).__name__}, not a state dict; {SAVE_STATE}.")
@@ -130,7 +131,9 @@ def _arrays(loaded: Mapping[Any, Any]) -> State:
         plain = name.removeprefix("module.") if parallel else name
         plain = ".".join(part for part in plain.split(".") if part != "_orig_mod")
         if plain in arrays:
-            raise InputError(f"two tensors have the name {plain!r}.")
+            raise InputError(
+                f"two tensors have the name {plain!r}; leave one of them out of the state dict."
+            )
         arrays[plain] = _array(name, tensor)
     return arrays
 

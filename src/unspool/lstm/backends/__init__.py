@@ -1,6 +1,6 @@
 """The backends of the recurrence, one module each, and the interface that they share."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -24,8 +24,8 @@ class Backend(Protocol):
         bias: Tensor,
         context: Tensor | None,
         w_context: Tensor | None,
-        h0: Tensor,
-        c0: Tensor,
+        h0: Any,
+        c0: Any,
         lengths: Tensor | None,
         steps: int,
         call: Call,
@@ -33,7 +33,8 @@ class Backend(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the sequences; arguments and results are those of `unspool.lstm.lstm`.
 
-        Initial states and the number of steps are always given. If ``call.return_sequences`` is
+        The number of steps is always given, and initial states are tensors, except that
+        "compiled" receives None for zeros. If ``call.return_sequences`` is
         False, `h` is empty, (B, 0, H). Only "compiled" receives ``call.statistics``; for other
         backends `lstm` computes the statistics from the states.
         """

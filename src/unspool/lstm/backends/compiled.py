@@ -15,7 +15,7 @@ from unspool.lstm import (
     few,
     operators,  # noqa: F401  (registers torch.ops.unspool.lstm)
 )
-from unspool.lstm.call import Call
+from unspool.lstm.call import Call, initial_state
 from unspool.lstm.compiled import recurrence, small_batch, stream_step
 from unspool.lstm.compiled.few import layout
 from unspool.lstm.prepared import LIKE
@@ -59,14 +59,17 @@ def run(
     bias: Tensor,
     context: Tensor | None,
     w_context: Tensor | None,
-    h0: Tensor,
-    c0: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
     lengths: Tensor | None,
     steps: int,
     call: Call,
     h_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results."""
+    """Run the sequences; see `unspool.lstm.dispatch.lstm` for arguments and results.
+
+    Without `h0` or `c0`, they are zeros.
+    """
     flags = [
         call.activation == "relu",
         call.recurrent_activation == "hard_sigmoid",
@@ -85,6 +88,9 @@ def run(
             if h is None:
                 h = h_n.new_empty(0, *h_n.shape)
             return h.transpose(0, 1) if pooled is None else pooled, h_n, c_n
+    given = x if x is not None else context if context is not None else h0
+    assert given is not None
+    h0, c0 = initial_state(h0, c0, given.shape[0], w_hh, call.cell)
     if "std" in statistics and "mean" not in statistics:
         statistics.append("mean")  # which the gradient of "std" needs
     h, h_n, c_n, pooled, _ = torch.ops.unspool.lstm(

@@ -116,5 +116,5 @@ def workspace_size(args: Arguments, largest_dilation: int, width: int, size: int
     """Return the values of workspace per thread, for panels of `width` and vectors of `size`."""
     inputs = args.taps * args.features
     padded = (args.taps - 1) * largest_dilation + args.steps + LARGE_BLOCK
-    whole: int = width * (5 + 2 * LARGE_BLOCK + rounded.py_func(inputs, size))
+    whole: int = width * (5 + 2 * LARGE_BLOCK + rounded(inputs, size))
     return whole + padded * args.features

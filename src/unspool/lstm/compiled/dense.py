@@ -89,4 +89,4 @@ def multiply(record, first, last, workspace, like):
 
 def workspace_size(inputs: int, width: int, size: int) -> int:
     """Return the values of workspace per thread, for panels of `width` and vectors of `size`."""
-    return width * (5 + LARGE_BLOCK + rounded.py_func(inputs, size))
+    return width * (5 + LARGE_BLOCK + rounded(inputs, size))

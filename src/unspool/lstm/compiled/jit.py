@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.runtime import rtsys
+from numba.extending import register_jitable
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}  # division by zero gives infinity
 
 compiled = numba.njit(**OPTIONS)
+# For sizes, which Python computes as well: it runs the function as it is, and compiles nothing.
+shared = register_jitable(**OPTIONS)
 
 
 class Kernel:
@@ -33,9 +37,12 @@ class Kernel:
             self.run = numba.njit(cache=True, **OPTIONS)(function)
         except RuntimeError:  # Numba found no folder that can be written
             self.run = numba.njit(**OPTIONS)(function)
-        kept = getattr(getattr(self.run, "_cache", None), "_cache_file", None)
+        cache = getattr(self.run, "_cache", None)
+        kept = getattr(cache, "_cache_file", None)
         if kept is not None:  # Numba would check the file of the function alone
             kept._source_stamp = self.STAMP
+        if hasattr(cache, "_load_overload"):
+            load_without_registries(cache)
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel, and return its result.
@@ -52,3 +59,18 @@ class Kernel:
     def folder(self) -> str | None:
         """The folder that keeps the compiled code, or None."""
         return getattr(getattr(self.run, "_cache", None), "cache_path", None)
+
+
+def load_without_registries(cache: Any) -> None:
+    """Load compiled code from a cache of Numba without the registries of functions.
+
+    Numba imports them before it looks into the cache, which takes a quarter of a second of every
+    process. They are needed only to compile, and are imported then.
+    """
+
+    def load(signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(signature, context)
+
+    cache.load_overload = load

@@ -20,7 +20,7 @@ import numpy as np
 
 from unspool.lstm.compiled.cells import activate
 from unspool.lstm.compiled.denormals import flush_denormals, restore
-from unspool.lstm.compiled.jit import Kernel, compiled
+from unspool.lstm.compiled.jit import Kernel, compiled, shared
 from unspool.lstm.compiled.record import Record
 from unspool.lstm.compiled.statistics import (
     DEVIATION,
@@ -109,14 +109,14 @@ def gates_of(cell):
     return 4 if len(cell) > 1 else 3
 
 
-@compiled
-def row_width(hidden, size):
+@shared
+def row_width(hidden: int, size: int) -> int:
     """Return the number of values of the sums of a sequence, including those that fill panels."""
     high = rounded(hidden, size)
     return high + rounded(3 * high, PANEL * size)
 
 
-@compiled
+@shared
 def matrix_size(hidden, columns, size):
     """Return the number of values of packed weights for `columns` inputs.
 
@@ -126,7 +126,7 @@ def matrix_size(hidden, columns, size):
     return max(4 * high, rounded(3 * high, PANEL * size)) * columns + PANEL * size * size
 
 
-@compiled
+@shared
 def packed_places(hidden, features, size):
     """Return where the packed weights of h and x, of x alone (of a GRU) and of the context begin.
 
@@ -137,7 +137,7 @@ def packed_places(hidden, features, size):
     return whole, inputs, inputs + matrix_size(hidden, features, size)
 
 
-@compiled
+@shared
 def packed_values(hidden, features, context_size, size):
     """Return the number of values of the packed weights of a layer."""
     whole = packed_places(hidden, features, size)[2]
@@ -424,12 +424,12 @@ def forward(record, memory, like, cell):
 
 def packed_size(hidden: int, features: int, context_size: int, size: int) -> int:
     """Return the length of an array for packed weights, for vectors of `size`."""
-    values: int = packed_values.py_func(hidden, features, context_size, size)
+    values: int = packed_values(hidden, features, context_size, size)
     return values + size
 
 
 def workspace_size(hidden: int, features: int, context_size: int, size: int) -> int:
     """Return the length of an array for the work on a few sequences, for vectors of `size`."""
-    high, width = rounded.py_func(hidden, size), row_width.py_func(hidden, size)
+    high, width = rounded(hidden, size), row_width(hidden, size)
     row: int = 2 * width + high + (high + features + context_size) + RUNNING * high
     return LARGE_BLOCK * row + (1 + 2 * PANEL) * size

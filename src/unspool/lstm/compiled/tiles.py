@@ -3,7 +3,7 @@
 A tile is ``[row][lane]``: one lane per sequence, where rows are units, gates or features.
 """
 
-from unspool.lstm.compiled.jit import compiled
+from unspool.lstm.compiled.jit import compiled, shared
 from unspool.lstm.compiled.vector import (
     MANY_REGISTERS,
     add_products,
@@ -255,7 +255,7 @@ def add_products_of(out, values, factors, count):
         store(out, place, fma(load(values, place), load(factors, place), load(out, place)))
 
 
-@compiled
+@shared
 def rounded(count, size):
     """Return `count` rounded up to a multiple of `size`."""
     return (count + size - 1) // size * size

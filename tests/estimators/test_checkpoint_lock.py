@@ -1,0 +1,160 @@
+"""Two fits do not use one checkpoint at a time; a process that ends gives it back."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
+from unspool import AnomalyDetector, DenseAutoencoder, EncoderClassifier
+from unspool.errors import InputError, ModelFileError
+from unspool.training import checkpoint as checkpoints
+
+pytest.importorskip("fcntl")
+pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+
+X = np.random.default_rng(0).normal(size=(24, 8))
+QUICK = {"epochs": 3, "batch_size": 6, "random_state": 0, "verbose": 0}
+# Another process that trains until it is told to stop.
+HOLD = """
+import sys
+from pathlib import Path
+from unspool.training.lock import Lock
+lock = Lock(Path(sys.argv[1]))
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def dense(**more):
+    return DenseAutoencoder(3, **{"hidden_units": (5,), **QUICK, **more})
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that uses the checkpoint "fit" in the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "fit")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_a_checkpoint_that_another_process_uses_is_refused(other, tmp_path):
+    path = tmp_path / "fit"
+    with pytest.raises(InputError) as error:
+        dense().fit(X, checkpoint=path)
+    assert str(error.value) == (
+        f"{path} is in use by another fit (process {other.pid} on {os.uname().nodename}), which "
+        "has not ended; wait for it, or give another `checkpoint`."
+    )
+    dense().fit(X, checkpoint=tmp_path / "another")
+
+
+def test_a_process_that_is_killed_gives_the_checkpoint_back(other, tmp_path):
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert (tmp_path / ".fit.lock").exists()
+    dense().fit(X, checkpoint=tmp_path / "fit")
+    assert os.listdir(tmp_path) == ["fit"]
+
+
+def test_a_fit_inside_a_fit_cannot_use_its_checkpoint(tmp_path):
+    refused = []
+
+    def inner(model, history):
+        with pytest.raises(InputError, match=f"in use by another fit .process {os.getpid()} on "):
+            dense().fit(X, checkpoint=tmp_path / "fit")
+        refused.append(True)
+
+    model = dense().fit(X, checkpoint=tmp_path / "fit", callbacks=[inner])
+    assert len(refused) == 3
+    assert os.listdir(tmp_path) == ["fit"]
+    assert dense().fit(X, checkpoint=tmp_path / "fit").history_ == model.history_
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.ThresholdWarning")
+def test_every_estimator_gives_its_checkpoint_back_also_after_an_error(tmp_path):
+    series = np.sin(np.arange(300.0) / 5)[:, None]
+    fits = {
+        "model": lambda **more: dense().fit(X, **more),
+        "classifier": lambda **more: EncoderClassifier(dense(), **QUICK).fit(
+            X, np.arange(24) % 2, **more
+        ),
+        "detector": lambda **more: AnomalyDetector(dense(), window=8, random_state=0).fit(
+            series, **more
+        ),
+    }
+
+    def stop(model, history):
+        raise ZeroDivisionError
+
+    for name, fit in fits.items():
+        with pytest.raises(ZeroDivisionError):
+            fit(checkpoint=tmp_path / name, callbacks=[stop])
+        fit(checkpoint=tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == sorted(fits)
+    (tmp_path / "model").write_bytes(b"damaged")
+    for _ in range(2):
+        with pytest.raises(ModelFileError, match="The checkpoint cannot be used"):
+            fits["model"](checkpoint=tmp_path / "model")
+    assert ".model.lock" not in os.listdir(tmp_path)
+
+
+@pytest.mark.usefixtures("fresh_signals")
+@pytest.mark.filterwarnings("ignore::unspool.errors.InterruptedWarning")
+def test_an_interruption_writes_the_checkpoint_once(tmp_path, monkeypatch):
+    written = []
+    write = checkpoints.write_checkpoint
+
+    def counted(*given):
+        written.append(given)
+        write(*given)
+
+    monkeypatch.setattr(checkpoints, "write_checkpoint", counted)
+    model = dense().fit(X, checkpoint=tmp_path / "fit", callbacks=[SignalInEpoch(2)])
+    assert model.interrupted_
+    assert len(written) == 1
+    whole = dense().fit(X)
+    assert dense().fit(X, checkpoint=tmp_path / "fit").history_ == whole.history_
+
+
+def squares(power):
+    """A loss function with a value of the function around it."""
+
+    def loss(prediction, target):
+        return (prediction - target).abs() ** power
+
+    return loss
+
+
+def test_a_loss_function_of_the_same_name_that_computes_something_else_is_refused(tmp_path):
+    def loss(prediction, target):
+        # comments do not matter
+        return (prediction - target) ** 2
+
+    dense(loss=loss).fit(X, checkpoint=tmp_path / "fit")
+    dense(loss=loss, epochs=4).fit(X, checkpoint=tmp_path / "fit")
+
+    def loss(prediction, target):
+        return (prediction - target) ** 2
+
+    dense(loss=loss, epochs=4).fit(X, checkpoint=tmp_path / "fit")
+
+    def loss(prediction, target):
+        return (prediction - target) ** 2 / 2
+
+    with pytest.raises(InputError, match=r"`loss` was .*loss \(code .*and is .*\(code "):
+        dense(loss=loss, epochs=4).fit(X, checkpoint=tmp_path / "fit")
+    dense(loss=squares(2.0)).fit(X, checkpoint=tmp_path / "powers")
+    dense(loss=squares(2.0), epochs=4).fit(X, checkpoint=tmp_path / "powers")
+    with pytest.raises(InputError, match="`loss` was "):
+        dense(loss=squares(2.5), epochs=4).fit(X, checkpoint=tmp_path / "powers")
