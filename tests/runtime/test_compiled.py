@@ -15,7 +15,7 @@ from tests.trained import ALL
 from unspool import AnomalyDetector, LSTMAutoencoder, model_file, runtime
 from unspool.errors import InputError
 from unspool.lstm.compiled import stream_step
-from unspool.runtime import backends
+from unspool.runtime import backends, compiled_steps
 
 ENCODED = [
     "repeat, both ways, two layers",
@@ -93,6 +93,24 @@ def test_copies_and_pickles_of_a_stream_are_independent_of_it(name, pairs):
         for step in SERIES[4:]:
             again = other.push(step)
         np.testing.assert_array_equal(again, code)
+
+
+@pytest.mark.parametrize("name", ["gru, all statistics, two layers", "patches"])
+def test_a_pickled_stream_is_read_where_the_processor_has_wider_vectors(name, pairs, monkeypatch):
+    stream = pairs(name)[0].stream()
+    for step in SERIES[:4]:
+        stream.push(step)
+    data, state, code = pickle.dumps(stream), stream.state, stream.code
+    with monkeypatch.context() as other_processor:
+        other_processor.setattr(compiled_steps, "SIZE", 2 * compiled_steps.SIZE)
+        other = pickle.loads(data)
+        for one, many in zip(other.state, state, strict=True):
+            np.testing.assert_array_equal(one, many)
+        data = pickle.dumps(other)
+    back = pickle.loads(data)
+    np.testing.assert_array_equal(back.code, code)
+    for step in SERIES[4:]:
+        np.testing.assert_array_equal(back.push(step), stream.push(step))
 
 
 def test_lists_float32_and_integers_are_read_as_arrays_of_float64(pairs):
