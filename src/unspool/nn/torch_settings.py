@@ -37,7 +37,7 @@ def _defaults() -> Iterator[None]:
                 settings.enter_context(torch.autocast(device_type, enabled=False))
         if torch.empty(0).device.type != "cpu":
             settings.enter_context(torch.device("cpu"))
-        if torch.backends.cuda.is_built():
+        if torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
             settings.enter_context(_float32_in_cudnn())
         yield
 
