@@ -65,6 +65,8 @@ PieceMethod = Literal[
     "impute",
     "forecast",
     "predict_quantiles",
+    "predict_proba",
+    "predict",
 ]
 Per = Literal["sequence", "step", "feature"] | PerStepAndFeature
 PerNewestStep = Literal["step"] | PerStepAndFeature

@@ -123,8 +123,6 @@ def test_detect_cuts_windows_by_time_and_scores_no_window_across_a_gap(run, log,
     table = read_csv(out.read_text())
     found = np.array(table["score"], float)[-60:]
     np.testing.assert_allclose(found, detector.anomaly_scores(frame)[-60:], rtol=1e-3)
-    refused = run("detect", log, "--model", path, "--follow")
-    assert "--follow does not compare times, but this detector scores series" in refused.err
 
 
 def test_steps_that_stride_and_dilation_leave_out_are_reported(run, log, tmp_path):

@@ -11,6 +11,7 @@ from tests.trained import ALL, LONG, QUICK, RAGGED, images, redraw, rows
 from unspool import (
     ConvAutoencoder,
     DenseAutoencoder,
+    EncoderClassifier,
     LSTMAutoencoder,
     LSTMForecaster,
     Sequences,
@@ -294,3 +295,19 @@ def test_a_forecast_that_needs_known_features_is_refused():
     trained = LSTMForecaster(3, horizon=2, known=(1,), targets=(0,), **QUICK).fit(LONG)
     with pytest.raises(InputError, match="give them for the 2 steps after each sequence"):
         trained.in_pieces("forecast", LONG)
+
+
+@pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
+@pytest.mark.filterwarnings("ignore::unspool.errors.OverlapWarning")
+@pytest.mark.parametrize("X", [RAGGED, TWICE, rows(40)], ids=["ragged", "twice", "rows"])
+def test_classes_in_pieces_are_those_of_all_sequences(X):
+    inner = DenseAutoencoder(2, **QUICK) if isinstance(X, np.ndarray) else None
+    inner = LSTMAutoencoder(3, units=4, **QUICK) if inner is None else inner
+    model = EncoderClassifier(inner, **QUICK).fit(X, np.arange(len(X)) % 3)
+    for method in ("predict_proba", "predict"):
+        pieces = list(model.in_pieces(method, X))
+        np.testing.assert_array_equal(joined(pieces), getattr(model, method)(X))
+        rest = list(model.in_pieces(method, X, start=pieces[0].stop))
+        assert len(rest) == len(pieces) - 1
+    with pytest.raises(InputError, match="unknown `method` 'transform'"):
+        model.in_pieces("transform", X)

@@ -169,6 +169,8 @@ class MappedArray(Stored):
         super().__init__(array.shape, array.dtype)
         self.array = np.asarray(array)
         self._touched = 0
+        # Places in the file of neighbouring rows: in Fortran's order, one for each column.
+        self._places = 1 if array.flags.c_contiguous else max(1, prod(array.shape[1:]))
 
     def read(self, start: int, stop: int) -> Array:
         """Return a copy of rows."""
@@ -199,7 +201,7 @@ class MappedArray(Stored):
 
     def _released(self, values: Array, places: int) -> Array:
         """Return `values`, which were read at some places; release the pages if they are many."""
-        self._touched += values.nbytes + CLUSTER * places
+        self._touched += values.nbytes + CLUSTER * places * self._places
         mapping = mapping_of(self.array)
         if self._touched > RELEASED_BYTES and mapping is not None:
             mapping.madvise(mmap.MADV_DONTNEED)

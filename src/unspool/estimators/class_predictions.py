@@ -1,5 +1,6 @@
 """What a fitted classifier can do: probabilities, classes, a score."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,21 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from unspool.data.convert import Source
 from unspool.data.labels import labels_like
 from unspool.errors import InputError
 from unspool.estimators.base import sequences_of
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.classifying import SavableClassifier
 from unspool.estimators.labels import Labels
+from unspool.estimators.pieces import Computation, InPieces
 from unspool.nn import torch_settings
 
 
 class ClassPredictions(
     ClassifierMixin,  # type: ignore[misc]  # scikit-learn ships no types
     SavableClassifier,
+    InPieces,
 ):
     """A classifier that predicts classes of sequences; see `EncoderClassifier`."""
 
@@ -45,7 +49,7 @@ class ClassPredictions(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
         """
-        likely: npt.NDArray[np.float32] = self._logits(X).softmax(1).numpy()
+        likely: npt.NDArray[np.float32] = self._predict_proba(X).whole()
         return likely
 
     @torch_settings.inference()
@@ -67,8 +71,7 @@ class ClassPredictions(
         InputError
             If `X` cannot be read, or has other features than the `X` of `fit`.
         """
-        likeliest = self._logits(X).argmax(1).numpy()
-        labels: Labels = self.classes_[likeliest]
+        labels: Labels = self._predict(X).whole()
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -102,11 +105,22 @@ class ClassPredictions(
             )
         return float(np.average(predicted == labels, weights=sample_weight))
 
-    def _logits(self, X: Any) -> Tensor:
-        """Return logits (N, C)."""
+    def _predict_proba(self, X: Any) -> Computation:
+        return self._computed(X, lambda logits: logits.softmax(1).numpy())
+
+    def _predict(self, X: Any) -> Computation:
+        return self._computed(X, lambda logits: self.classes_[logits.argmax(1).numpy()])
+
+    def _computed(self, X: Any, change: Callable[[Tensor], Any]) -> Computation:
         check_is_fitted(self)
-        inner, module = self.autoencoder_, self.module_
+        inner = self.autoencoder_
         source = sequences_of(inner, X)
+        return Computation(runner(inner), source, lambda part, first: change(self._logits(part)))
+
+    @torch_settings.inference()
+    def _logits(self, source: Source) -> Tensor:
+        """Return logits (N, C)."""
+        inner, module = self.autoencoder_, self.module_
         logits = np.empty((len(source), len(self.classes_)), np.float32)
         outputs = runner(inner).outputs(source, lambda one: module(one.x, one.lengths))
         for indices, _, some in outputs:

@@ -35,7 +35,8 @@ class InPieces:
         ----------
         method : str
             Name of the method, one that the model has: "transform", "features", "reconstruct",
-            "reconstruction_error", "impute", "forecast" or "predict_quantiles".
+            "reconstruction_error", "impute", "forecast" or "predict_quantiles"; of a classifier
+            "predict_proba" or "predict".
         X : array, list, frame, Sequences or Windows
             Sequences in any form that `fit` accepts. `Windows` over a memory-mapped array are
             read piece by piece, too.
@@ -72,7 +73,9 @@ class InPieces:
         >>> bool((codes == model.transform(Windows(series, 24))).all())
         True
         """
-        known = [name for name in names(PieceMethod) if hasattr(self, name)]
+        known = [
+            name for name in names(PieceMethod) if hasattr(self, name) and hasattr(self, f"_{name}")
+        ]
         _checks.raise_all(_checks.choice("method", method, known), _checks.whole("start", start, 0))
         prepare = getattr(self, f"_{method}")
         accepted = [*inspect.signature(getattr(self, method)).parameters]

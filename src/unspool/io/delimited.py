@@ -337,7 +337,8 @@ def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tu
     read = arrow_csv.ReadOptions(
         column_names=dialect.names,
         skip_rows=dialect.skip,
-        use_threads=THREADS,
+        # A thread of Arrow that frees the handler of rows while the interpreter ends aborts it.
+        use_threads=THREADS and size > BLOCK,
         encoding=UTF8 if text is not None else dialect.encoding,
     )
     parse = arrow_csv.ParseOptions(

@@ -63,9 +63,9 @@ def read_file(
 
     - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`, `.lst`, `.prn`;
       `.parquet`, `.pq`; `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`,
-      `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are features. How a text is written (separator, header,
-      decimal point, encoding) is found. If cells hold lists, each row is a sequence, and each
-      column of lists a feature.
+      `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are features. How a text is
+      written (separator, header, decimal point, encoding) is found. If cells hold lists, each row
+      is a sequence, and each column of lists a feature.
     - `.npy`, `.npz`, `.h5`, `.hdf5`, `.mat`: an array (N, T, F), or (N, T) for one feature; with
       `window`, one long series (T, F) or (T,). Structured arrays, and several vectors of one
       length, are a table.

@@ -220,10 +220,10 @@ def series_in(
             if key != before:
                 if key in seen:
                     value = one[0] if len(one) == 1 else joined_text(one)
-                    called = ",".join(id)
+                    column = ",".join(id)
                     raise InputError(
-                        f"the rows of {value!r} in the id column {called!r} are not together; sort "
-                        f"the file by {called!r}, or {WAYS}."
+                        f"the rows of {value!r} in the id column {column!r} are not together; sort "
+                        f"the file by {column!r}, or {WAYS}."
                     )
                 seen.add(key)
                 ids.append(key)

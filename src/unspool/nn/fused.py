@@ -6,6 +6,7 @@ a model is served, and describes it as stages.
 
 import weakref
 from collections.abc import Mapping
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -234,6 +235,8 @@ def _draw_masks(
     arrays: dict[str, Tensor], model: Autoencoder, batch: int, dropout: Dropout
 ) -> None:
     """Draw the masks in the order in which the modules draw them."""
+    if not (dropout.recurrent or dropout.code):
+        return
     encoder = model.encoder
     assert isinstance(encoder, LSTMEncoder)
     like = encoder.lstm.stack()[0][0].weight_hh
@@ -261,7 +264,7 @@ class _Prepared(NamedTuple):
     program: PreparedProgram
     layers: list[LSTMLayer]
     key: tuple[Any, ...]
-    parts: list[tuple[dict[str, Any], dict[str, Any]]]
+    parts: list[tuple[dict[str, Any], list[str], list[Any]]]
 
 
 # The programs of a model that are not in use, by their keys; the last one is at the end.
@@ -280,14 +283,7 @@ def _prepared(
     shape = _shape(model, x, lengths, arrays, loss, dropout)
     key = shape, bool(dropout.layers), threads.count()
     kept = _kept.setdefault(model, {}).pop(key, None)
-    if (
-        kept is not None
-        and kept.program.fits
-        and all(
-            now.keys() == then.keys() and all(now[k] is then[k] for k in then)
-            for now, then in kept.parts
-        )
-    ):
+    if kept is not None and kept.program.fits and all(map(_is_same, kept.parts)):
         return kept
     plan = plan_of(model, shape, dropout)
     program = PreparedProgram(plan.stages, len(x), gradients=shape.training)
@@ -314,14 +310,20 @@ def _shape(
     )
 
 
-def _parts(model: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _parts(model: nn.Module) -> list[tuple[dict[str, Any], list[str], list[Any]]]:
     """Return the parts, weights and buffers of all modules: a program is for these objects."""
     found = []
     for module in model.modules():
         for now in (module._modules, module._parameters, module._buffers):
             if now:
-                found.append((now, dict(now)))
+                found.append((now, list(now), list(now.values())))
     return found
+
+
+def _is_same(part: tuple[dict[str, Any], list[str], list[Any]]) -> bool:
+    """Return whether a dict of parts has the same objects as before."""
+    now, names, values = part
+    return list(now) == names and all(map(is_, now.values(), values))
 
 
 def _give_back(model: Autoencoder, prepared: _Prepared) -> None:

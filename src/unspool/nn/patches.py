@@ -1,5 +1,7 @@
 """Patches: consecutive steps of a sequence, concatenated to one vector."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -39,7 +41,12 @@ def patch_positions(count: int, code: Tensor) -> Tensor:
     As in Vaswani et al. 2017, "Attention Is All You Need", section 3.5, but with the frequencies
     of a Fourier series. `code` (B, L) determines batch size, device and dtype.
     """
+    return _positions(count).to(code).expand(len(code), -1, -1)
+
+
+@lru_cache(64)
+def _positions(count: int) -> Tensor:
     steps = torch.arange(count, dtype=torch.float64, device="cpu")
     waves = torch.arange(1, WAVES + 1, dtype=torch.float64, device="cpu")
     angles = 2 * torch.pi / PERIOD * steps[:, None] * waves
-    return torch.cat([angles.sin(), angles.cos()], 1).to(code).expand(len(code), -1, -1)
+    return torch.cat([angles.sin(), angles.cos()], 1)

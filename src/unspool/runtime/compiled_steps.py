@@ -164,7 +164,7 @@ class CompiledSteps:
             fields["projection"] = self._keep(panels(encoder.projection.weight.T))
             fields["projection_bias"] = self._keep(encoder.projection.bias)
         product = _rounded(self.latent_dim, PANEL * SIZE)
-        widest = max(row_width(one.hidden, SIZE) for one in self._layers)  # type: ignore[no-untyped-call]
+        widest = max(row_width(layer.hidden, SIZE) for layer in self._layers)
         arguments = Arguments(
             features=features,
             shift=self._keep(np.broadcast_to(self._scaler.shift, features), np.float64),

@@ -110,7 +110,7 @@ def gates_of(cell):
 
 
 @shared
-def row_width(hidden, size):
+def row_width(hidden: int, size: int) -> int:
     """Return the number of values of the sums of a sequence, including those that fill panels."""
     high = rounded(hidden, size)
     return high + rounded(3 * high, PANEL * size)
