@@ -7,12 +7,14 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.runtime.test_stream import NORMALISED, SERIES, STREAMED
 from tests.trained import ALL
 from unspool import AnomalyDetector, LSTMAutoencoder, model_file, runtime
 from unspool.errors import InputError
+from unspool.lstm.compiled import stream_step
 from unspool.runtime import backends
 
 ENCODED = [
@@ -105,6 +107,17 @@ def test_lists_float32_and_integers_are_read_as_arrays_of_float64(pairs):
         ]
         for code in codes[1:]:
             np.testing.assert_array_equal(code, codes[0])
+
+
+def test_steps_that_are_read_only_or_have_gaps_in_memory_compile_nothing(pairs):
+    plain, stream = (pairs("kernels")[0].stream() for _ in range(2))
+    codes = [plain.push(step) for step in SERIES[:4]]
+    before = list(stream_step.advance.run.signatures)
+    read_only = np.broadcast_to(SERIES[0], SERIES[0].shape)
+    shifted = np.frombuffer(b"." + SERIES[3].tobytes(), np.uint8)[1:].view(np.float64)
+    steps = [read_only, np.repeat(SERIES[1], 2)[::2], pd.Series(SERIES[2]), shifted]
+    np.testing.assert_array_equal([stream.push(step) for step in steps], codes)
+    assert list(stream_step.advance.run.signatures) == before
 
 
 @pytest.mark.parametrize(
