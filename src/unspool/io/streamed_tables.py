@@ -238,8 +238,8 @@ def series_in(
     if len(id) == 1 and names is None:
         return [one for _, one in ids], np.array(first), parts
     separator = separator_of([[str(one) for one in values] for values in parts.values()])
-    called = [joined_text([one for one in key if one is not None], separator) for key in ids]
-    return called, np.array(first), parts
+    joined = [joined_text([one for one in key if one is not None], separator) for key in ids]
+    return joined, np.array(first), parts
 
 
 def _changes(
