@@ -252,6 +252,18 @@ def test_where_numba_cannot_be_imported_numpy_computes(pairs, without_numba):
     )
 
 
+def test_where_the_library_of_llvmlite_cannot_be_loaded_numpy_computes(pairs, monkeypatch):
+    def fail(name):
+        raise OSError("Could not find/load shared object file 'libllvmlite.so'")
+
+    backends._with_numba.cache_clear()
+    monkeypatch.setattr(backends.importlib, "import_module", fail)
+    try:
+        assert runtime.Model(pairs("repeat")[1].contents).backend == "numpy"
+    finally:
+        backends._with_numba.cache_clear()
+
+
 def test_an_unknown_backend_is_refused(pairs, tmp_path):
     contents = pairs("repeat")[0].contents
     model_file.write(tmp_path / "model.unspool", contents)
