@@ -4,13 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
 from unspool import AnomalyDetector, DenseAutoencoder, EncoderClassifier
 from unspool.errors import InputError, ModelFileError
+from unspool.estimators.function_code import code_checksum
 from unspool.training import checkpoint as checkpoints
 
 pytest.importorskip("fcntl")
@@ -158,3 +161,35 @@ def test_a_loss_function_of_the_same_name_that_computes_something_else_is_refuse
     dense(loss=squares(2.0), epochs=4).fit(X, checkpoint=tmp_path / "powers")
     with pytest.raises(InputError, match="`loss` was "):
         dense(loss=squares(2.5), epochs=4).fit(X, checkpoint=tmp_path / "powers")
+
+
+class Powers:
+    """A loss as an object, which refers to itself."""
+
+    def __init__(self, power):
+        self.powers = {"all": [np.array([power])], "this": self}
+
+    def __call__(self, prediction, target):
+        return (prediction - target).abs() ** float(self.powers["all"][0])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda power: squares(np.float32(power)),
+        lambda power: squares(torch.tensor(power)),
+        lambda power: squares({power}),
+        lambda power: partial(squares, power=[power]),
+        Powers,
+    ],
+    ids=["NumPy", "PyTorch", "set", "partial", "object"],
+)
+def test_the_checksum_of_a_function_depends_on_the_values_in_it(made):
+    assert code_checksum(made(2.0)) == code_checksum(made(2.0))
+    assert code_checksum(made(2.0)) != code_checksum(made(3.0))
+
+
+def test_the_checksum_of_a_value_that_contains_itself_is_computed():
+    without_end = [1.0]
+    without_end.append(without_end)
+    assert code_checksum(squares(without_end)) == code_checksum(squares(without_end))

@@ -346,7 +346,12 @@ def test_detectors_whose_score_needs_more_than_one_window_are_refused(tmp_path):
             "detector with an autoencoder; part='model' exports its model without the score.",
         ),
         "codes": (over(randomised(AUTOENCODERS["repeat"]), kind="code"), "another `kind`"),
-        "the end is forecast": (whole, "without their last 4 steps"),
+        "the end is forecast": (
+            whole,
+            "This detector scores sequences without their last 4 steps, which its model forecasts, "
+            "but the graph would score all steps. Run it with unspool.runtime, or fit it with a "
+            "model without `horizon`; part='model' exports its model without the score.",
+        ),
     }
     for label, (model, message) in refused.items():
         for part in ("detector",) if label == "no detector" else ("detector", "auto"):

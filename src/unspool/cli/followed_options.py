@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NEWLINE = "\n"
 # Options of training that say which file or which part of it is read; a followed text has none.
-OF_FILES = ("key", "files", "interpolate_limit", "max_gap")
+OF_FILES = ("rows", "key", "files", "interpolate_limit", "max_gap")
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,6 @@ class LineOptions:
         """Return the options of the command, and those of training that are not given now."""
         given, names = columns.kept(), columns.names()
         before: Mapping[str, Any] = contents.fitted["reading"] or {}
-        if before.get("rows"):
-            raise InputError(
-                "--follow reads one step from each line, but this detector was trained with "
-                "--rows, where a line is a whole sequence; score files without --follow."
-            )
         kept = {
             one: value
             for one, value in before.items()

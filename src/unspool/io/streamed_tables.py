@@ -240,8 +240,8 @@ def series_in(
     if len(id) == 1 and names is None:
         return [one for _, one in ids], np.array(first), parts
     separator = separator_of([list(map(cell_text, values.tolist())) for values in parts.values()])
-    called = joined_texts([key if names is not None else key[1:] for key in ids], separator)
-    return called, np.array(first), parts
+    joined = joined_texts([key if names is not None else key[1:] for key in ids], separator)
+    return joined, np.array(first), parts
 
 
 def _changes(
