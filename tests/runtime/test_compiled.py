@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -230,7 +231,8 @@ print(model.backend, model.stream().backend, "numba" in sys.modules)
 
 
 @pytest.fixture
-def without_numba(monkeypatch):
+def without_numba(monkeypatch, pairs):
+    pairs("repeat")  # training needs Numba
     backends._with_numba.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "numba"]:
         monkeypatch.delitem(sys.modules, name)
@@ -256,10 +258,11 @@ def test_where_the_library_of_llvmlite_cannot_be_loaded_numpy_computes(pairs, mo
     def fail(name):
         raise OSError("Could not find/load shared object file 'libllvmlite.so'")
 
+    contents = pairs("repeat")[1].contents
     backends._with_numba.cache_clear()
-    monkeypatch.setattr(backends.importlib, "import_module", fail)
+    monkeypatch.setattr(backends, "importlib", SimpleNamespace(import_module=fail))
     try:
-        assert runtime.Model(pairs("repeat")[1].contents).backend == "numpy"
+        assert runtime.Model(contents).backend == "numpy"
     finally:
         backends._with_numba.cache_clear()
 
