@@ -15,8 +15,9 @@ from unspool import AnomalyDetector, DenseAutoencoder, EncoderClassifier
 from unspool.errors import InputError, ModelFileError
 from unspool.estimators.function_code import code_checksum
 from unspool.training import checkpoint as checkpoints
+from unspool.training.lock import Lock
 
-pytest.importorskip("fcntl")
+fcntl = pytest.importorskip("fcntl")
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
 X = np.random.default_rng(0).normal(size=(24, 8))
@@ -68,6 +69,55 @@ def test_a_process_that_is_killed_gives_the_checkpoint_back(other, tmp_path):
     assert (tmp_path / ".fit.lock").exists()
     dense().fit(X, checkpoint=tmp_path / "fit")
     assert os.listdir(tmp_path) == ["fit"]
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    """As by the process that had the lock, after its file was opened here."""
+    files = [tmp_path / ".fit.lock"]
+    flock = fcntl.flock
+
+    def late(descriptor, how):
+        if files:
+            files.pop().unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    lock = Lock(tmp_path / "fit")
+    with pytest.raises(InputError, match="is in use by another fit"):
+        Lock(tmp_path / "fit")
+    lock.release()
+
+
+def test_the_file_that_a_killed_process_left_names_the_new_one(tmp_path):
+    (tmp_path / ".fit.lock").write_text("process 1234567 on " + 40 * "x")
+    lock = Lock(tmp_path / "fit")
+    with pytest.raises(InputError, match=rf"\(process {os.getpid()} on {os.uname().nodename}\)"):
+        Lock(tmp_path / "fit")
+    lock.release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_is_forked_leaves_the_lock_to_its_parent(tmp_path, monkeypatch):
+    lock = Lock(tmp_path / "fit")
+    child = Lock(tmp_path / "other")
+    child._descriptor, descriptor = os.dup(lock._descriptor), child._descriptor
+    child.path = lock.path
+    os.close(descriptor)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: -1)
+        child.release()
+    with pytest.raises(InputError, match="is in use by another fit"):
+        Lock(tmp_path / "fit")
+    lock.release()
+
+
+def test_a_damaged_checkpoint_is_not_held_while_its_error_is_kept(tmp_path):
+    (tmp_path / "fit").write_text("damaged")
+    with pytest.raises(ModelFileError) as error:
+        dense().fit(X, checkpoint=tmp_path / "fit")
+    (tmp_path / "fit").unlink()
+    dense().fit(X, checkpoint=tmp_path / "fit")
+    assert error.tb is not None
 
 
 def test_a_fit_inside_a_fit_cannot_use_its_checkpoint(tmp_path):
