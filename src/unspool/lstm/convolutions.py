@@ -136,8 +136,10 @@ define(
 impl("unspool::kernel_means", "CPU", _means)
 
 
-@impl("unspool::kernel_means", "Meta")
-def _(
+def _kernel_means_shape(
     x: Tensor, lengths: Tensor | None, weight: Tensor, bias: Tensor, dilations: list[int]
 ) -> Tensor:
     return x.new_empty(len(x), len(weight))
+
+
+impl("unspool::kernel_means", "Meta", _kernel_means_shape)

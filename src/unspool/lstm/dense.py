@@ -78,6 +78,8 @@ define("unspool::dense", "(Tensor x, Tensor weight, Tensor bias) -> Tensor")
 impl("unspool::dense", "CPU", _dense)
 
 
-@impl("unspool::dense", "Meta")
-def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _dense_shape(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x.new_empty(len(x), len(weight))
+
+
+impl("unspool::dense", "Meta", _dense_shape)

@@ -198,8 +198,7 @@ impl("unspool::lstm", "CPU", _lstm)
 impl("unspool::lstm_backward", "CPU", _lstm_backward)
 
 
-@impl("unspool::lstm", "Meta")
-def _(
+def _lstm_shapes(
     x: Tensor | None,
     w_ih: Tensor | None,
     w_hh: Tensor,
@@ -227,8 +226,10 @@ def _(
     )
 
 
-@impl("unspool::lstm_backward", "Meta")
-def _(
+impl("unspool::lstm", "Meta", _lstm_shapes)
+
+
+def _lstm_backward_shapes(
     grad_h: Tensor | None,
     grad_h_n: Tensor | None,
     grad_c_n: Tensor | None,
@@ -263,6 +264,9 @@ def _(
         new(batch, hidden),
         new(batch, c0.shape[1]),
     )
+
+
+impl("unspool::lstm_backward", "Meta", _lstm_backward_shapes)
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
