@@ -96,6 +96,23 @@ def test_each_id_is_a_series(run, follow, saved, tmp_path):
     assert "--id names 'flow', which is a feature" in follow(text, "--id", "flow", model=path).err
 
 
+def test_ids_of_two_columns_are_not_mixed_up_by_a_slash_in_them(follow, saved):
+    def text_of(first, second):
+        rows = [
+            [*ids, time, *(values * factor)]
+            for time, values in zip(HOURS, VALUES, strict=True)
+            for ids, factor in ((first, 1), (second, 2))
+        ]
+        return table_of([["site", "unit", "time", "flow", "heat"], *rows])
+
+    path, _ = saved(text_of(("a", "1"), ("b", "2")), "--id", "site,unit")
+    plain = follow(text_of(("a", "1"), ("b", "2")), model=path)
+    done = follow(text_of(("a/b", "c"), ("a", "b/c")), model=path)
+    assert done.table["score"] == plain.table["score"]
+    assert {*plain.table["id"]} == {"a/1", "b/2"}
+    assert {*done.table["id"]} == {"a/b/c"}
+
+
 @pytest.mark.parametrize("form", ["dates", "slashes", "numbers"])
 def test_steps_after_a_gap_are_scored_like_a_new_series(follow, saved, tmp_path, form):
     days = T + np.where(T > 130, 40, 0)

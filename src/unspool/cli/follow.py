@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from unspool.runtime.detector_stream import DetectorStream, Scored
 
 ONE = ""  # the id of the only series
+BETWEEN_IDS = "\x1f"  # in the name of a stream, between the ids of several columns
 BINARY = (".parquet", ".feather", ".npy", ".h5", ".mat", ".gz", ".bz2", ".xz", ".zst", ".lz4")
 
 
@@ -169,7 +170,7 @@ class LineScorer:
             fields = self._lines.split(text)
             if not self._header_written:
                 self._write_header(fields)
-            id = self._joined(fields, self._lines.ids, "/") or ONE
+            id = self._joined(fields, self._lines.ids, BETWEEN_IDS) or ONE
             if self._lines.times:
                 time = self._joined(fields, self._lines.times, " ")
             scored = self._scored(fields, id, time)
@@ -187,7 +188,8 @@ class LineScorer:
             row = ["", "", ""]
         if not self._header_written:  # the line has no fields
             self._write_header([])
-        self._write([*([id] if self._lines.ids else []), time, *row])
+        ids = [id.replace(BETWEEN_IDS, "/")] if self._lines.ids else []
+        self._write([*ids, time, *row])
         self.rows += 1
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -48,6 +48,8 @@ def id_names(id: str | Sequence[str] | None, known: Sequence[str]) -> list[str]:
     if id is None:
         return []
     if not isinstance(id, str):
+        if not len(id):
+            raise InputError("`id` names no column; give the name of one, or leave `id` out.")
         return list(id)
     if id in known or "," not in id:
         return [id]
