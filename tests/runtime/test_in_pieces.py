@@ -104,6 +104,18 @@ def test_sequences_in_pieces_equal_sequences_at_once(name, X, methods):
 
 
 @pytest.mark.usefixtures("small_pieces")
+def test_an_imputed_series_has_its_given_values(model):
+    series = np.random.default_rng(1).normal(size=(90, 2)).cumsum(0)
+    holes = series.copy()
+    holes[np.random.default_rng(2).random(series.shape) < 0.1] = np.nan
+    (imputed,) = model.impute(Windows(holes, 8, missing="mask"), merge=True)
+    given = ~np.isnan(holes)
+    np.testing.assert_array_equal(imputed[given], series[given])
+    assert np.isfinite(imputed).all()
+    assert (imputed[~given] != series[~given]).all()
+
+
+@pytest.mark.usefixtures("small_pieces")
 def test_lengths_are_an_argument_of_methods_in_pieces(model):
     X, lengths = np.random.default_rng(2).normal(size=(30, 8, 2)), np.arange(30) % 8 + 1
     check(model, "transform", X, lengths=lengths)
