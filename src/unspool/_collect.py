@@ -17,7 +17,7 @@ from unspool._losses import feature_errors, step_errors
 from unspool._types import Per, PerNewestStep, PerStepAndFeature
 from unspool.data.convert import Source
 from unspool.data.forms import InputForm
-from unspool.data.merging import ends_of_series, overlap_mean, steps_of
+from unspool.data.merging import steps_of
 from unspool.data.scaling import Scaler
 from unspool.data.sequences import FloatArray, IntArray, as_floats
 from unspool.data.values import as_array
@@ -41,13 +41,6 @@ def sequences(
     return values
 
 
-def merged(source: Source, pieces: Iterator[tuple[IntArray, FloatArray]]) -> list[FloatArray]:
-    """Return averages of overlapping windows, one array for every series."""
-    if not isinstance(source, Windows):
-        raise InputError(f"`merge` needs Windows(series, size), got {source!r}.")
-    return overlap_mean(source, pieces)
-
-
 def imputed(
     source: Source,
     pieces: Iterable[tuple[IntArray, FloatArray]],
@@ -67,18 +60,6 @@ def imputed(
         known = (np.arange(given.shape[1]) < lengths[:, None])[:, :, None] & ~np.isnan(given)
         np.copyto(values[indices[0] : indices[-1] + 1, : given.shape[1]], given, where=known)
     return values
-
-
-def imputed_series(
-    source: Source,
-    pieces: Iterator[tuple[IntArray, FloatArray]],
-    targets: Sequence[int] | None = None,
-) -> list[FloatArray]:
-    """Return the series of windows, with averages of reconstructions as their missing values."""
-    means = merged(source, pieces)
-    assert isinstance(source, Windows)
-    joined = imputed_steps(source, 0, np.concatenate(means), targets)
-    return np.split(joined, ends_of_series(source)[:-1])
 
 
 def imputed_steps(
@@ -155,18 +136,6 @@ def errors(
         table[indices, : by_step.shape[1]] = by_step
     table[past_the_end(source)] = np.nan
     return form.restore_steps(table)
-
-
-def merged_errors(
-    source: Source,
-    reconstructions: Iterable[tuple[IntArray, FloatArray, FloatArray]],
-    loss: Loss,
-    per: Per,
-) -> list[FloatArray]:
-    """Return errors of overlapping windows, averaged: one array (T_i,) or (T_i, F) per series."""
-    check_errors(per, loss, merge=True)
-    measure = error_function(per, loss)
-    return merged(source, ((indices, measure(output, x)) for indices, x, output in reconstructions))
 
 
 def check_errors(per: Per, loss: Loss, *, merge: bool) -> None:

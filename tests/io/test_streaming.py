@@ -11,6 +11,8 @@ from unspool.errors import InputError
 from unspool.io import streaming, time_columns
 from unspool.io.streaming import free_memory, streams
 
+h5py = pytest.importorskip("h5py")
+
 STEPS = 720
 NUMBERS = np.random.default_rng(0).normal(size=(STEPS, 3))
 TIMES = np.datetime64("2024-01-01", "us") + np.arange(STEPS) * np.timedelta64(1, "h")
@@ -109,16 +111,75 @@ def test_a_date_and_a_clock_are_joined_in_files_that_are_read_in_pieces(tmp_path
     check_same(tmp_path / "x.parquet", window=12, time=["date", "clock"])
 
 
-@pytest.mark.parametrize("kind", ["one series", "sequences", "table of sequences", "images"])
-def test_an_array_read_in_pieces_has_the_content_of_the_whole_array(kind, tmp_path):
-    path = tmp_path / "x.npy"
+def save_array(path, values, **others):
+    """Write an array as the ending says; HDF5 compressed in chunks, with other arrays beside it."""
+    if path.suffix == ".npy":
+        np.save(path, values)
+        return
+    with h5py.File(path, "w") as file:
+        file.create_dataset("X", data=values, chunks=True, compression="gzip", fletcher32=True)
+        for name, one in others.items():
+            file[name] = one
+
+
+@pytest.mark.parametrize("ending", [".npy", ".h5"])
+@pytest.mark.parametrize(
+    "kind", ["one series", "one feature", "sequences", "table of sequences", "images"]
+)
+def test_an_array_read_in_pieces_has_the_content_of_the_whole_array(kind, ending, tmp_path):
+    path = tmp_path / f"x{ending}"
     if kind == "images":
-        np.save(path, np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2))
+        save_array(path, np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2))
         there, here = (read_file(path, images=True, stream=one) for one in (True, False))
+        assert not isinstance(there.X, np.ndarray)
         np.testing.assert_array_equal(there.X[:], here.X)
         return
-    np.save(path, NUMBERS if kind != "sequences" else NUMBERS.reshape(20, 36, 3))
-    check_same(path, **{"one series": {"window": 12}, "sequences": {}}.get(kind, {"rows": True}))
+    shapes = {"sequences": (20, 36, 3), "one feature": (-1,)}
+    save_array(path, NUMBERS.reshape(shapes.get(kind, NUMBERS.shape)))
+    options = {"sequences": {}, "table of sequences": {"rows": True}}.get(kind, {"window": 12})
+    check_same(path, **options)
+
+
+@pytest.mark.parametrize("shape", [(STEPS, 1), (1, STEPS)], ids=str)
+def test_a_series_in_hdf5_may_be_a_column_or_a_row(shape, tmp_path):
+    save_array(tmp_path / "x.h5", NUMBERS[:, 0].reshape(shape))
+    there, here = (read_file(tmp_path / "x.h5", window=12, stream=s) for s in (True, False))
+    np.testing.assert_array_equal(there.source.take([0, 700])[0], here.source.take([0, 700])[0])
+    assert (there.source.blocks is None) == (shape[0] == 1)  # one row cannot be divided
+
+
+def test_labels_and_lengths_in_hdf5_are_read_with_values_in_pieces(tmp_path):
+    lengths, labels = np.arange(20) + 17, np.arange(20) % 3
+    save_array(tmp_path / "x.h5", NUMBERS.reshape(20, 36, 3), y=labels, lengths=lengths)
+    there = check_same(tmp_path / "x.h5")
+    assert there.source.lengths.tolist() == lengths.tolist()
+    assert there.index["label"].tolist() == labels.tolist()
+    assert there.notes[0] == "values are read in pieces, when they are needed"
+
+
+def test_hdf5_is_read_in_pieces_if_it_takes_much_of_the_free_memory(tmp_path, monkeypatch):
+    save_array(tmp_path / "x.h5", NUMBERS)
+    assert read_file(tmp_path / "x.h5", window=12).source.blocks is None
+    monkeypatch.setattr(streaming, "free_memory", lambda: 1000)
+    there = read_file(tmp_path / "x.h5", window=12)
+    assert there.source.blocks is not None
+    assert "because they take 17.3 kB, more than" in there.notes[0]
+    assert read_file(tmp_path / "x.h5", window=12, stream=False).source.blocks is None
+    with pytest.raises(InputError, match="missing='drop'"):
+        read_file(tmp_path / "x.h5", window=12, missing="drop")
+
+
+def test_damage_of_hdf5_is_named_when_it_is_read(tmp_path):
+    path = tmp_path / "x.h5"
+    save_array(path, NUMBERS)
+    with h5py.File(path) as file:
+        place = file["X"].id.get_chunk_info(0).byte_offset + 20
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
+    source = read_file(path, window=12, stream=True).source
+    with pytest.raises(InputError, match=r"x\.h5: the file cannot be read as HDF5 \(.*download"):
+        source.take([0])
 
 
 def test_labels_of_texts_share_their_letters(tmp_path):

@@ -492,10 +492,9 @@ def test_every_method_of_an_estimator_that_needs_no_torch_is_there(name, pairs):
     by_training = {"fit", "fit_transform", "partial_fit", "save", "contents", "from_contents"}
     random = {"generate"}  # draws with PyTorch
     inspection = {"feature_maps", "forecast_by_step"}
-    long = {"in_pieces"}  # of training, whose data are long
     of_sklearn = {name for name in dir(BaseEstimator) if not name.startswith("_")}
     of_sklearn |= {"set_output", "get_feature_names_out"}
-    left_out = by_training | random | inspection | long | of_sklearn
+    left_out = by_training | random | inspection | of_sklearn
     methods = {
         method
         for method in dir(type(trained))

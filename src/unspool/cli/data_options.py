@@ -192,8 +192,8 @@ class Columns:
         bool | None,
         typer.Option(
             "--stream/--no-stream",
-            help="Read the values of Parquet and .npy files in pieces, when they are needed; by "
-            "default if they take more than an eighth of the free memory.",
+            help="Read the values of Parquet, .npy and HDF5 files in pieces, when they are needed; "
+            "by default if they take more than an eighth of the free memory.",
         ),
     ] = None
 

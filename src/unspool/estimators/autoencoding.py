@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from unspool import _collect
+from unspool._pieces import Computation, check_merges
 from unspool._scores import Scores, ScoreSums, SumsState, scores
 from unspool._types import Per
 from unspool.data.convert import Source
@@ -20,7 +21,6 @@ from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.drawing import draw_function
 from unspool.estimators.imputing import Imputes
-from unspool.estimators.pieces import Computation, check_merges
 from unspool.estimators.validation import check_container
 from unspool.nn import LSTMDecoder
 from unspool.training.objective import AutoencoderLoss

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unspool import _checks
+from unspool._pieces import Computation
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
 from unspool.data.known import following
@@ -22,7 +23,6 @@ from unspool.errors import InputError
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.drawing import draw_function
 from unspool.estimators.forecasting import Forecasts
-from unspool.estimators.pieces import Computation
 from unspool.estimators.recurrent import LSTMModel
 from unspool.estimators.validation import read_future
 from unspool.training.batches import Batch

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unspool._padding import without_padding
-from unspool.data.ahead import read_ahead
+from unspool._pieces import read_pieces
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, is_stored
 from unspool.data.scaling import Scaler
@@ -177,20 +177,6 @@ class BatchRunner:
         batches = Batches(source, self.scaler, some, size, self.device, sizes=self.batch_sizes)
         with self.threads(len(some), training=True):
             yield ((batch.x, batch.lengths) for batch in batches)
-
-
-def read_pieces(
-    source: Source | Futures, pieces: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, Any]]:
-    """Yield the first of each run of neighbouring sequences, and the run, which is read once.
-
-    While a run is used, the next one is read.
-    """
-
-    def read(piece: tuple[int, int]) -> tuple[int, Any]:
-        return piece[0], source.load(*piece)
-
-    yield from read_ahead(read, pieces, ahead=source.reads_ahead)
 
 
 def _end_of_piece(source: Source | Futures, start: int, limit: int) -> int:

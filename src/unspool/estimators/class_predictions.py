@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from unspool._pieces import Computation
 from unspool.data.convert import Source
 from unspool.data.labels import labels_like
 from unspool.errors import InputError
@@ -17,7 +18,7 @@ from unspool.estimators.base import sequences_of
 from unspool.estimators.batch_runner import runner
 from unspool.estimators.classifying import SavableClassifier
 from unspool.estimators.labels import Labels
-from unspool.estimators.pieces import Computation, InPieces
+from unspool.estimators.pieces import InPieces
 from unspool.nn import torch_settings
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from unspool import _collect
+from unspool._pieces import Computation
 from unspool.data.convert import Source
 from unspool.data.futures import Futures
 from unspool.data.known import following
@@ -12,7 +13,6 @@ from unspool.data.sequences import FloatArray
 from unspool.errors import InputError
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.pieces import Computation
 
 
 class Forecasts(Model):

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, Literal, overload
 
 from unspool import _collect
+from unspool._pieces import Computation, check_merges
 from unspool.data.convert import Source
 from unspool.data.sequences import FloatArray, IntArray
 from unspool.data.windows import Windows
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.pieces import Computation, check_merges
 
 
 class Imputes(Model):

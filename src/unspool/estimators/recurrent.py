@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from unspool._pieces import Computation
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.estimators.base import Model
 from unspool.estimators.batch_runner import runner
-from unspool.estimators.pieces import Computation
 from unspool.lstm import Call, choose
 from unspool.nn import Autoencoder, LSTMEncoder
 

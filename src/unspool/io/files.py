@@ -182,11 +182,11 @@ def read_file(
         Largest number of successive missing values that are interpolated; longer runs are an
         error. By default there is no limit.
     stream : bool, optional
-        Whether to read the values of Parquet and `.npy` files in pieces, when they are needed, so
-        that files may be larger than the memory. The rows of an id must then be together, roles of
-        columns are found in the first 10,000 rows, and missing values can be masked, but not
-        dropped or interpolated; they are found when they are read. By default files are read in
-        pieces if their values take more than an eighth of the free memory.
+        Whether to read the values of Parquet, `.npy` and HDF5 files in pieces, when they are
+        needed, so that files may be larger than the memory. The rows of an id must then be
+        together, roles of columns are found in the first 10,000 rows, and missing values can be
+        masked, but not dropped or interpolated; they are found when they are read. By default files
+        are read in pieces if their values take more than an eighth of the free memory.
 
     Returns
     -------

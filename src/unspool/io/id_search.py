@@ -16,7 +16,13 @@ import pyarrow.compute as pc
 
 from unspool.data.sequences import IntArray
 from unspool.io import column_shapes as shapes
-from unspool.io.role_names import is_name_of_ids
+from unspool.io.role_names import (
+    ID_NAMES,
+    LABEL_NAMES,
+    LABEL_NAMES_OF_FEW_VALUES,
+    is_name_of_ids,
+    plain,
+)
 from unspool.io.time_order import in_order
 
 MAX_CANDIDATES = 8  # columns that are tried as ids
@@ -217,3 +223,26 @@ def _may_be_steps(values: npt.NDArray[Any], *, head: bool) -> bool:
         repeated = bool((change == 0).mean() > MAX_REPEATED and (change > 0).any())
         return repeated or (head and bool((change > 0).any()))
     return bool((change > 0).mean() >= MIN_RISING)
+
+
+def may_be_id(table: Any, name: str) -> bool:
+    """Return whether a column has values of an id: texts, whole numbers, or named like an id."""
+    column = table[name]
+    if shapes.is_text(column.type) or pa.types.is_integer(column.type):
+        return True
+    if not shapes.is_numeric(column.type) or plain(name) not in ID_NAMES:
+        return False
+    head = column.slice(0, shapes.FIRST_ROWS).drop_null().to_numpy()
+    return bool((head == np.floor(head)).all())
+
+
+def ends_in_id(table: Any, name: str) -> bool:
+    """Return whether a column is an id by the end of its name, and its values repeat."""
+    low = plain(name)
+    column = table[name]
+    return (
+        low.endswith(("_id", " id"))
+        and low not in (*LABEL_NAMES, *LABEL_NAMES_OF_FEW_VALUES)
+        and column.null_count == 0
+        and not shapes.all_differ(column)
+    )

@@ -84,11 +84,11 @@ def read_content(path: Path, options: ReadOptions) -> Content:
     if ending in endings.HDF5:
         from unspool.io.hdf5 import read_hdf5
 
-        return read_hdf5(path, options.key)
+        return read_hdf5(path, options)
     if ending == endings.MATLAB:
         from unspool.io.matlab import read_matlab
 
-        return read_matlab(path, options.key)
+        return read_matlab(path, options)
     if ending in endings.NUMPY:
         from unspool.io.arrays import read_array
 

@@ -13,11 +13,12 @@ from unspool.io.contents import ArrayContent, Content, TableContent
 from unspool.io.hdf5 import read_hdf5
 from unspool.io.matlab_elements import check_elements
 from unspool.io.named_arrays import NamedArray, choose
+from unspool.io.options import ReadOptions
 
 MAX_DEPTH = 4  # of structs in structs
 
 
-def read_matlab(path: Path, key: str | None) -> Content:
+def read_matlab(path: Path, options: ReadOptions) -> Content:
     """Read a variable, a field of a struct, or variables of equal length as columns.
 
     A cell array of matrices (T_i, F) holds sequences.
@@ -25,9 +26,10 @@ def read_matlab(path: Path, key: str | None) -> Content:
     with path.open("rb") as file:
         start = file.read(1024)
     if b"MATLAB 7.3" in start or b"\x89HDF" in start:
-        return read_hdf5(path, key, matlab=True)
+        return read_hdf5(path, options, matlab=True)
     from scipy.io import loadmat
 
+    key = options.key
     check_elements(path)
     _check_sizes(path)
     try:

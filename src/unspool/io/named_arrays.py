@@ -22,11 +22,16 @@ _OF_LABELS = (("X", "y"), ("x", "y"), ("X", "Y"), ("data", "labels"), ("data", "
 
 @dataclass(frozen=True)
 class NamedArray:
-    """An array in a file, which `read` reads."""
+    """An array in a file, which `read` reads, and `in_pieces` opens if it is read in pieces."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], Column]
+    in_pieces: Callable[[], ArrayContent | None] = lambda: None
+
+    def values(self) -> ArrayContent:
+        """Return the array, which may be read in pieces, and notes about that."""
+        return self.in_pieces() or ArrayContent(self.read())
 
     @property
     def is_vector(self) -> bool:
@@ -79,7 +84,9 @@ def choose(arrays: Mapping[str, NamedArray], key: str | None, what: str) -> Cont
     numeric = [name for name in vectors if name in numbers]
     if not matrices and not tables and numeric:
         if len(vectors) == 1:
-            return ArrayContent(numbers[numeric[0]].read().reshape(-1), notes=(_read(numeric[0]),))
+            found = numbers[numeric[0]].values()
+            flat = found.values.reshape(found.values.size)
+            return ArrayContent(flat, notes=(*found.notes, _read(numeric[0])))
         if len({arrays[name].size for name in vectors}) == 1:
             return _columns(arrays, vectors)
     if not arrays:
@@ -132,14 +139,15 @@ def _with_companions(
         one: array for one, array in usual.items() if array.size == values.shape[0]
     }
     label = next(iter(labels), None)
-    notes = [_read(name)]
+    found = values.values()
+    notes = [*found.notes, _read(name)]
     if label is not None:
         notes.append(f"{label!r} taken as labels")
     rest = [one for one in vectors if one not in (name, label, LENGTHS)]
     if rest:
         notes.append(f"arrays that are left out: {listed(rest)}")
     return ArrayContent(
-        values.read(),
+        found.values,
         None if lengths is None else lengths.read().reshape(-1),
         None if label is None else _plain(arrays[label].read()),
         tuple(notes),

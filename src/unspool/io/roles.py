@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from unspool.errors import InputError
 from unspool.io import column_shapes as shapes
@@ -21,19 +20,21 @@ from unspool.io.column_shapes import is_numeric
 from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
 from unspool.io.id_search import (
     counted_steps,
+    ends_in_id,
     find_joint_ids,
+    may_be_id,
     of_several_series,
     rising_steps,
     single_ids,
 )
 from unspool.io.labels import is_label, siblings, varies
+from unspool.io.no_features import example, is_counter, is_no_number
 from unspool.io.number_times import FIRST, is_named, repeated_times
 from unspool.io.options import TimeOptions
 from unspool.io.role_names import (
     CHANGEPOINT_NAMES,
     ID_NAMES,
     LABEL_NAMES,
-    LABEL_NAMES_OF_FEW_VALUES,
     LABEL_WORDS,
     TIME_NAMES,
     UNNAMED,
@@ -50,7 +51,6 @@ from unspool.io.time_columns import (
     parse_times,
 )
 
-LONGEST_CELL = 60  # characters of a cell in a message
 NAMED = "named by the user"
 DROPPED = "in `drop`"
 
@@ -204,7 +204,7 @@ class _Search:
         change = "`time` or `columns`"
         self.put_aside("row number", numbers, "index of a data frame", change, unusual=False)
         if self.found["id"] is None:
-            ids = [name for name in self.free if self._may_be_id(name)]
+            ids = [name for name in self.free if may_be_id(self.table, name)]
             known = [name for name in ids if plain(name) in ID_NAMES]
             counters = [
                 name for name in known if not self.rows and shapes.all_differ(self.table[name])
@@ -216,7 +216,7 @@ class _Search:
             known.sort(key=is_name_of_ids, reverse=True)
             reason = "has a usual name"
             if not known and not counters:
-                known = [one for one in ids if self._ends_in_id(one)]
+                known = [one for one in ids if ends_in_id(self.table, one)]
                 reason = "its name ends in id"
             self.take("id", next(iter(known), None), reason)
         if self.found["time"] is None:
@@ -233,7 +233,7 @@ class _Search:
 
     def _find_steps_of_series(self) -> None:
         """Take a column that rises within each series, and the id of the series."""
-        ids = [name for name in self.free if name != "" and self._may_be_id(name)]
+        ids = [name for name in self.free if name != "" and may_be_id(self.table, name)]
         known = self.found["id"]
         found = counted_steps(self.table, self.free, ids if known is None else [known])
         if found is None:
@@ -250,25 +250,6 @@ class _Search:
 
     def _is_named(self, role: str) -> bool:
         return self.reasons.get(role, ("",))[0] == NAMED
-
-    def _may_be_id(self, name: str) -> bool:
-        column = self.table[name]
-        if shapes.is_text(column.type) or pa.types.is_integer(column.type):
-            return True
-        if not is_numeric(column.type) or plain(name) not in ID_NAMES:
-            return False
-        head = column.slice(0, shapes.FIRST_ROWS).drop_null().to_numpy()
-        return bool((head == np.floor(head)).all())
-
-    def _ends_in_id(self, name: str) -> bool:
-        low = plain(name)
-        column = self.table[name]
-        return (
-            low.endswith(("_id", " id"))
-            and low not in (*LABEL_NAMES, *LABEL_NAMES_OF_FEW_VALUES)
-            and column.null_count == 0
-            and not shapes.all_differ(column)
-        )
 
     def _find_numeric_time(self) -> None:
         names = [name for name in self.free if is_numeric(self.table[name].type)]
@@ -426,38 +407,13 @@ class _Search:
             rest = [name for name in dict.fromkeys(self.table.column_names) if name not in taken]
             self.put_aside("left out", rest, NOT_IN_COLUMNS, "`columns`", unusual=False)
             return
-        texts = [name for name in self.free if self._is_no_number(name)]
+        texts = [name for name in self.free if is_no_number(self.table[name])]
         for name in texts:
-            self.put_aside("left out", [name], self._example(name), "`id` or `label`")
+            self.put_aside("left out", [name], example(self.table[name]), "`id` or `label`")
         free = self.free
-        counters = [name for name in free if self._is_counter(name)]
+        counters = [name for name in free if is_counter(self.table, name)]
         if len(counters) < len(free):
             self.put_aside("row number", counters, "counts the rows", "`columns` or `time`")
-
-    def _is_no_number(self, name: str) -> bool:
-        column = self.table[name]
-        if shapes.is_text(column.type):
-            return not shapes.mostly_numbers(column)
-        return bool(pa.types.is_binary(column.type) or pa.types.is_duration(column.type))
-
-    def _example(self, name: str) -> str:
-        """Say what a column without numbers contains."""
-        column = self.table[name]
-        if not shapes.is_text(column.type):
-            return f"contains {column.type}"
-        text = str(next(one for one in column if one.is_valid).as_py())
-        short = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
-        return f"contains text such as {short!r}"
-
-    def _is_counter(self, name: str) -> bool:
-        low, column = plain(name), self.table[name]
-        if low.endswith(("_id", " id", "index")):
-            return shapes.counts_rows(column, any_start=True)
-        if not pa.types.is_integer(column.type):
-            return False
-        if name == self.table.column_names[0] and low != "year":
-            return shapes.counts_rows(column, any_start=True)
-        return len(self.table) >= 10 and shapes.counts_rows(self.table[name])
 
     def roles(self) -> Roles:
         """Return the roles of all columns."""

@@ -36,9 +36,9 @@ class Step:
     weekdays: bool = False
     irregular: float = 0.0
 
-    def after(self, last: Any, count: int, apart: int = 1) -> Array:
-        """Return `count` times after `last`, each `apart` steps after the one before."""
-        ahead = apart * np.arange(1, count + 1)
+    def after(self, last: Any, count: int) -> Array:
+        """Return the times of the `count` steps after `last`."""
+        ahead = np.arange(1, count + 1)
         if self.months:
             month = last.astype("datetime64[M]")
             rest = last - month.astype(last.dtype)
@@ -72,11 +72,11 @@ def usual_step(times: Array) -> Step | None:
             0, np.median(forwards) if jitter else size, irregular=0.0 if jitter else irregular
         )
     months = times.astype("datetime64[M]").astype(np.int64)
-    apart = np.diff(months)
+    between = np.diff(months)
     ends = _day(times + np.timedelta64(1, "D")) == 1
     same_day = len(np.unique(_day(times))) == 1 or bool(ends.all())
-    if same_day and apart.min() >= 1 and len(np.unique(apart)) == 1:
-        return Step(int(apart[0]), size, month_ends=bool(ends.all()))
+    if same_day and between.min() >= 1 and len(np.unique(between)) == 1:
+        return Step(int(between[0]), size, month_ends=bool(ends.all()))
     day = np.timedelta64(1, "D")
     if size == day:
         weekday = (times.astype("datetime64[D]").astype(np.int64) + 3) % 7

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unspool import _collect
-from unspool._loss_parameter import Loss, LossFunction
-from unspool._scores import Scores, scores
-from unspool._types import Per, RuntimeBackendName
+from unspool._loss_parameter import LossFunction
+from unspool._pieces import Computation
+from unspool._types import RuntimeBackendName
 from unspool.blueprint.features import check_scales, feature_names
 from unspool.data.convert import Source
 from unspool.data.futures import Futures, as_future
@@ -21,13 +21,14 @@ from unspool.model_file import Contents
 from unspool.model_file.labels import restore_labels
 from unspool.model_file.losses import with_functions
 from unspool.runtime.backends import kernels
-from unspool.runtime.imputing import Imputes
 from unspool.runtime.network import Network
+from unspool.runtime.pieces import RUNS, InPieces
+from unspool.runtime.reconstructing import Reconstructs
 from unspool.runtime.scoring import check_finite, check_shapes, r2
 from unspool.runtime.stream import Stream
 
 
-class Model(Imputes):
+class Model(Reconstructs, InPieces):
     """A trained model that runs without PyTorch, with NumPy alone or with compiled kernels.
 
     The results are those of the estimator, up to rounding. Methods have short names (`encode`,
@@ -107,7 +108,7 @@ class Model(Imputes):
         self.classes = None
         if self._network.head is not None:
             self.classes = restore_labels(contents.fitted["classes"])
-        self._loss: Loss | None = None if self.classes is not None else contents.loss
+        self._loss = None if self.classes is not None else contents.loss
         if isinstance(self._loss, LossFunction):  # that of tensors cannot be used here
             self._loss = LossFunction(self._loss.name, (custom_objects or {}).get(self._loss.name))
 
@@ -142,7 +143,8 @@ class Model(Imputes):
         array of shape (N, L), float32
             The codes.
         """
-        return self._network.codes(self._read(X, lengths))
+        found: npt.NDArray[np.float32] = self._transform(X, lengths).whole()
+        return found
 
     transform = encode
 
@@ -166,9 +168,8 @@ class Model(Imputes):
             Mean, maximum, minimum and standard deviation of every state over every part, then the
             means of the random kernels, if the model has any; `feature_names` has their names.
         """
-        scales = check_scales(scales)
-        names = self.feature_names(scales)
-        return self._network.features(self._read(X, lengths), scales, len(names))
+        found: npt.NDArray[np.float32] = self._features(X, lengths, scales=scales).whole()
+        return found
 
     def feature_names(self, scales: Sequence[int] = (1,)) -> npt.NDArray[np.object_]:
         """Return the names of the columns of `features`.
@@ -223,87 +224,6 @@ class Model(Imputes):
 
     inverse_transform = decode
 
-    def reconstruct(
-        self, X: Any, lengths: npt.ArrayLike | None = None, *, merge: bool = False
-    ) -> Any:
-        """Encode sequences and decode them again.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that the class describes. If training cut the last K steps off
-            (`horizon` without ``y``) and the longest sequence has more steps than any encoded in
-            training, they are cut off here too.
-        lengths : array of int, shape (N,), optional
-            Number of real steps of every sequence, if `X` is an array (N, T, F).
-        merge : bool, default False
-            For `Windows`: average overlapping windows into reconstructions of the series.
-
-        Returns
-        -------
-        array of the form of `X`, or list of arrays of shape (T_i, F)
-            Reconstructions in the units of the data, NaN past the end of each sequence. With
-            `merge`, one array for each series, NaN at steps that no window covers.
-        """
-        source = self._read(X, lengths, decoded=True, ends_with_future=True)
-        pieces = ((indices, values) for indices, _, values in self._network.reconstructions(source))
-        scaler = self._network.target_scaler
-        if _collect.merges(merge):
-            undo = scaler.undo
-            return _collect.merged(source, ((indices, undo(values)) for indices, values in pieces))
-        return self._form.restore(
-            _collect.sequences(source, pieces, scaler), self._form.axes_given(X)
-        )
-
-    def reconstruction_error(
-        self,
-        X: Any,
-        lengths: npt.ArrayLike | None = None,
-        *,
-        per: Per = "sequence",
-        merge: bool = False,
-    ) -> Any:
-        """Compute errors of the reconstructions of sequences, by the loss of training.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that the class describes; steps are cut off as in `reconstruct`.
-        lengths : array of int, shape (N,), optional
-            Number of real steps of every sequence, if `X` is an array (N, T, F).
-        per : {"sequence", "step", "feature"} or ("step", "feature"), default "sequence"
-            Return one error for each sequence (a mean over its steps and features), each
-            step (a mean over features), each feature (a mean over steps), or each feature of each
-            step.
-        merge : bool, default False
-            For `Windows` with ``per="step"`` or ``per=("step", "feature")``: average overlapping
-            windows into errors of the steps of the series.
-
-        Returns
-        -------
-        array of shape (N,), (N, T), (N, F) or (N, T, F), or list of arrays
-            Errors in scaled units, NaN past the end of a sequence and for a sequence without steps.
-            The pixels of images are steps, (N, H, W) or (N, H, W, F), and their channels features.
-            A model of rows has one step, and the columns are features. With `merge`, one array
-            (T_i,) or (T_i, F) for each series.
-
-        Raises
-        ------
-        InputError
-            For errors by feature, if the loss is "categorical_crossentropy", which has one value
-            for all features of a step.
-        """
-        _collect.check_per(per)
-        source = self._read(X, lengths, decoded=True, ends_with_future=True)
-        pieces = self._network.reconstructions(source)
-        assert self._loss is not None  # a classifier has no reconstructions
-        form = self._form
-        targets, loss = form.of_targets(source), self._loss
-        if _collect.merges(merge):
-            return _collect.merged_errors(targets, pieces, loss, per)
-        missing = targets.has_missing
-        return _collect.errors(targets, pieces, loss, form, per, missing=missing)
-
     def forecast(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None
     ) -> FloatArray:
@@ -327,9 +247,7 @@ class Model(Imputes):
         """
         form = self._form
         source = form.with_known(self._read(X, lengths), following(X, future), self.horizon)
-        values = self._network.forecasts(source)
-        y_ndim = self.contents.fitted["y_ndim"]
-        return _collect.futures_shaped(values, y_ndim, table=form.table and not form.n_responses)
+        return self._shaped_forecasts(source)
 
     def predict_quantiles(
         self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None
@@ -372,14 +290,8 @@ class Model(Imputes):
         array of shape (N, C), float32
             Probabilities in the order of `classes`; rows add up to 1.
         """
-        if self._network.head is None:
-            raise InputError(
-                "`predict_proba` needs an EncoderClassifier, but this model is of class "
-                f"{self.contents.model}."
-            )
-        logits = self._network.head(self.encode(X, lengths).astype(np.float64))
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        found: npt.NDArray[np.float32] = self._predict_proba(X, lengths).whole()
+        return found
 
     def predict(self, X: Any, lengths: npt.ArrayLike | None = None, *, future: Any = None) -> Any:
         """Predict the class of every sequence, or forecast the steps that follow it.
@@ -457,27 +369,6 @@ class Model(Imputes):
         check_shapes(predicted, truth)
         return r2(truth.reshape(len(truth), -1), predicted.reshape(len(truth), -1))
 
-    def skill_score(self, X: Any, y: Any = None, lengths: npt.ArrayLike | None = None) -> float:
-        """Compute the skill of reconstructions compared with the mean sequence of `X`.
-
-        Parameters
-        ----------
-        X : array, list, frame, Sequences or Windows
-            Sequences in any form that the class describes.
-        y : array, optional
-            The steps that follow the sequences. They are not scored, but if they are given, no
-            steps are cut off `X`.
-        lengths : array of int, shape (N,), optional
-            Number of real steps of every sequence, if `X` is an array (N, T, F).
-
-        Returns
-        -------
-        float
-            1 for a perfect reconstruction, 0 if it is no better than the mean sequence, NaN if
-            fewer than two sequences have a step.
-        """
-        return self._scores(X, y, lengths).skill
-
     def stream(self, series: int | None = None) -> Stream:
         """Start reading a series step by step.
 
@@ -511,17 +402,73 @@ class Model(Imputes):
             backend=network.backend,
         )
 
+    def _transform(self, X: Any, lengths: npt.ArrayLike | None = None) -> Computation:
+        source = self._read(X, lengths)
+        return Computation(RUNS, source, lambda part, first: self._network.codes(part))
+
+    def _features(
+        self, X: Any, lengths: npt.ArrayLike | None = None, *, scales: Sequence[int] = (1,)
+    ) -> Computation:
+        scales = check_scales(scales)
+        width, source = len(self.feature_names(scales)), self._read(X, lengths)
+        return Computation(
+            RUNS, source, lambda part, first: self._network.features(part, scales, width)
+        )
+
+    def _forecast(self, X: Any, lengths: npt.ArrayLike | None = None) -> Computation:
+        source = self._read_before_forecast(X, lengths, "forecast")
+        return Computation(RUNS, source, lambda part, first: self._shaped_forecasts(part))
+
+    def _predict_quantiles(self, X: Any, lengths: npt.ArrayLike | None = None) -> Computation:
+        source = self._read_before_forecast(X, lengths, "quantiles")
+        return Computation(
+            RUNS, source, lambda part, first: self._network.forecasts(part, "quantiles")
+        )
+
+    def _read_before_forecast(self, X: Any, lengths: npt.ArrayLike | None, decoder: str) -> Source:
+        """Read `X` for forecasts in pieces, which have no features that are known ahead."""
+        self._network.decoder(decoder)  # raises if the model has none
+        source = self._read(X, lengths)
+        self._form.with_known(source, None, self.horizon)  # raises if known features are needed
+        return source
+
+    def _shaped_forecasts(self, source: Source | Futures) -> FloatArray:
+        form, values = self._form, self._network.forecasts(source)
+        y_ndim = self.contents.fitted["y_ndim"]
+        return _collect.futures_shaped(values, y_ndim, table=form.table and not form.n_responses)
+
+    def _predict_proba(self, X: Any, lengths: npt.ArrayLike | None = None) -> Computation:
+        head = self._network.head
+        if head is None:
+            raise InputError(
+                "`predict_proba` needs an EncoderClassifier, but this model is of class "
+                f"{self.contents.model}."
+            )
+
+        def of(part: Source, first: int) -> npt.NDArray[np.float32]:
+            logits = head(self._network.codes(part).astype(np.float64))
+            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+        return Computation(RUNS, self._read(X, lengths), of)
+
+    def _predict(self, X: Any, lengths: npt.ArrayLike | None = None) -> Computation:
+        classes = self.classes
+        if classes is None:
+            return self._forecast(X, lengths)
+        found = self._predict_proba(X, lengths)
+        return Computation(
+            RUNS,
+            found.source,
+            lambda part, first: classes[found.of(part, first).argmax(axis=1)],
+        )
+
     def _accuracy(self, X: Any, y: Any, lengths: Any, classes: npt.NDArray[Any]) -> float:
         if y is None:
             raise InputError("Expected labels `y` to compare predictions with, got none.")
         truth, predicted = labels_like(y, classes), self.predict(X, lengths)
         check_shapes(predicted, truth)
         return float(np.mean(predicted == truth))
-
-    def _scores(self, X: Any, y: Any, lengths: npt.ArrayLike | None) -> Scores:
-        source = self._read(X, lengths, decoded=True, ends_with_future=y is None)
-        pieces = self._network.reconstructions(source)
-        return scores(self._form.of_targets(source), pieces, self._network.target_scaler)
 
     def _read(
         self,
