@@ -139,6 +139,10 @@ def test_what_cannot_be_computed_in_pieces_is_refused():
     fitted = detector(DenseAutoencoder(3, **QUICK)).fit(SERIES)
     with pytest.raises(InputError, match="unknown `method` 'detect'"):
         fitted.in_pieces("detect", SERIES)
+    with pytest.raises(InputError, match="unknown `kind` 'steps'"):
+        fitted.in_pieces("anomaly_scores", SERIES, "steps")
+    with pytest.raises(InputError, match="Expected series, as in `fit`, got sequences"):
+        fitted.in_pieces("anomaly_scores", SERIES.reshape(76, 10, 2))
     with pytest.raises(InputError) as error:
         fitted.in_pieces("predict", SERIES, "step")
     assert str(error.value) == (

@@ -1,6 +1,8 @@
 """The next part of data in a file is read in a thread while the present part is used."""
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -98,3 +100,23 @@ def test_a_data_set_is_read_in_another_thread_with_the_same_values(tmp_path, mon
     np.testing.assert_array_equal(np.concatenate(list(windows.chunks())), rows)
     assert threading.get_ident() not in threads
     assert windows.has_missing
+
+
+def test_several_threads_read_one_data_set(tmp_path, monkeypatch):
+    """Two iterations over the same data read at once, each with a thread that reads ahead."""
+    rows = np.arange(4000.0)[:, None]
+    pq.write_table(pa.table({"a": rows[:, 0]}), tmp_path / "x.parquet", row_group_size=10)
+    monkeypatch.setattr("unspool.data.stored_table.KEPT_BYTES", 8000)
+    table = StoredTable(pyarrow.dataset.dataset(tmp_path / "x.parquet"), ["a"])
+
+    def read_all(first):
+        for start in [*range(first, 3000, 400), *range(first, 3000, 300)]:
+            np.testing.assert_array_equal(table.read(start, start + 900), rows[start : start + 900])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(read_all, [0, 200, 400, 600]))
+    finally:
+        sys.setswitchinterval(interval)

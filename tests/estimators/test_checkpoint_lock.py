@@ -4,16 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from tests.signals import SignalInEpoch, fresh_signals  # noqa: F401
 from unspool import AnomalyDetector, DenseAutoencoder, EncoderClassifier
 from unspool.errors import InputError, ModelFileError
+from unspool.estimators.function_code import code_checksum
 from unspool.training import checkpoint as checkpoints
+from unspool.training.lock import Lock
 
-pytest.importorskip("fcntl")
+fcntl = pytest.importorskip("fcntl")
 pytestmark = pytest.mark.filterwarnings("ignore::unspool.errors.NoBetterThanMeanWarning")
 
 X = np.random.default_rng(0).normal(size=(24, 8))
@@ -65,6 +69,55 @@ def test_a_process_that_is_killed_gives_the_checkpoint_back(other, tmp_path):
     assert (tmp_path / ".fit.lock").exists()
     dense().fit(X, checkpoint=tmp_path / "fit")
     assert os.listdir(tmp_path) == ["fit"]
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    """As by the process that had the lock, after its file was opened here."""
+    files = [tmp_path / ".fit.lock"]
+    flock = fcntl.flock
+
+    def late(descriptor, how):
+        if files:
+            files.pop().unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    lock = Lock(tmp_path / "fit")
+    with pytest.raises(InputError, match="is in use by another fit"):
+        Lock(tmp_path / "fit")
+    lock.release()
+
+
+def test_the_file_that_a_killed_process_left_names_the_new_one(tmp_path):
+    (tmp_path / ".fit.lock").write_text("process 1234567 on " + 40 * "x")
+    lock = Lock(tmp_path / "fit")
+    with pytest.raises(InputError, match=rf"\(process {os.getpid()} on {os.uname().nodename}\)"):
+        Lock(tmp_path / "fit")
+    lock.release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_is_forked_leaves_the_lock_to_its_parent(tmp_path, monkeypatch):
+    lock = Lock(tmp_path / "fit")
+    child = Lock(tmp_path / "other")
+    child._descriptor, descriptor = os.dup(lock._descriptor), child._descriptor
+    child.path = lock.path
+    os.close(descriptor)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: -1)
+        child.release()
+    with pytest.raises(InputError, match="is in use by another fit"):
+        Lock(tmp_path / "fit")
+    lock.release()
+
+
+def test_a_damaged_checkpoint_is_not_held_while_its_error_is_kept(tmp_path):
+    (tmp_path / "fit").write_text("damaged")
+    with pytest.raises(ModelFileError) as error:
+        dense().fit(X, checkpoint=tmp_path / "fit")
+    (tmp_path / "fit").unlink()
+    dense().fit(X, checkpoint=tmp_path / "fit")
+    assert error.tb is not None
 
 
 def test_a_fit_inside_a_fit_cannot_use_its_checkpoint(tmp_path):
@@ -158,3 +211,35 @@ def test_a_loss_function_of_the_same_name_that_computes_something_else_is_refuse
     dense(loss=squares(2.0), epochs=4).fit(X, checkpoint=tmp_path / "powers")
     with pytest.raises(InputError, match="`loss` was "):
         dense(loss=squares(2.5), epochs=4).fit(X, checkpoint=tmp_path / "powers")
+
+
+class Powers:
+    """A loss as an object, which refers to itself."""
+
+    def __init__(self, power):
+        self.powers = {"all": [np.array([power])], "this": self}
+
+    def __call__(self, prediction, target):
+        return (prediction - target).abs() ** float(self.powers["all"][0])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda power: squares(np.float32(power)),
+        lambda power: squares(torch.tensor(power)),
+        lambda power: squares({power}),
+        lambda power: partial(squares, power=[power]),
+        Powers,
+    ],
+    ids=["NumPy", "PyTorch", "set", "partial", "object"],
+)
+def test_the_checksum_of_a_function_depends_on_the_values_in_it(made):
+    assert code_checksum(made(2.0)) == code_checksum(made(2.0))
+    assert code_checksum(made(2.0)) != code_checksum(made(3.0))
+
+
+def test_the_checksum_of_a_value_that_contains_itself_is_computed():
+    without_end = [1.0]
+    without_end.append(without_end)
+    assert code_checksum(squares(without_end)) == code_checksum(squares(without_end))

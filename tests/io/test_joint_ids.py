@@ -277,3 +277,19 @@ def test_the_roles_of_columns_beside_lists_are_reported(tmp_path):
         (("note",), "left out"),
         (("beat",), "feature"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "ids"),
+    [
+        ([("A", ""), ("", "A")], ["A/", "/A"]),
+        ([(1234567.5, 1), (1234568.5, 1)], ["1234567.5/1", "1234568.5/1"]),
+    ],
+    ids=["empty parts", "long numbers"],
+)
+def test_series_with_different_parts_have_different_ids(tmp_path, pairs, ids):
+    path = tmp_path / "a.csv"
+    rows = [f"{a},{b},2020-01-0{day},{day}" for a, b in pairs for day in range(1, 6)]
+    path.write_text("\n".join(["a,b,date,x", *rows]) + "\n")
+    found = read_file(path, window=5, id=["a", "b"])
+    assert found.index["id"].tolist() == ids

@@ -75,7 +75,7 @@ def test_nanoseconds_that_are_named_so_are_no_ticks():
     ],
 )
 def test_decimal_years_of_months_are_months(numbers, times):
-    found = parsed("time", numbers)
+    found = parsed("date", numbers)
     np.testing.assert_array_equal(found.values, np.array(times, "datetime64[D]"))
     step = numbers[2] - numbers[1]
     new = found.values[2:].astype("datetime64[M]") + round(12 * step)

@@ -82,3 +82,38 @@ def test_a_word_for_a_sum_is_left_out_below_dates_and_numbers_only(tmp_path):
     assert data.source.series[0].tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
     data = read(tmp_path, "name,b\nbest,2\nworst,4\nmean,6\nmax,8\n", id="name", short="keep")
     assert len(data.source.series) == 4
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Date\t2023/13/41", "Time\t12:00:00", "X0\t0"],
+        ["Date\t2023/11/04", "Time\t25:61:61", "X0\t0"],
+        ["Date\t2023/11/04", "Time\t12:00:00", "X0\tinf"],
+    ],
+)
+def test_a_header_of_labview_with_impossible_times_is_no_traceback(tmp_path, lines):
+    end = "***End_of_Header***"
+    head = ["LabVIEW Measurement\t", "Separator\tTab", "X_Columns\tNo", end, "Channels\t1"]
+    path = tmp_path / "a.lvm"
+    rows = [f"\t{i}.5" for i in range(6)]
+    path.write_text("\n".join([*head, *lines, "Delta_X\t0.1", end, "X_Value\tVolt", *rows]) + "\n")
+    found = read_file(path, window=2)
+    assert list(found.source.feature_names) == ["Volt"]
+    assert len(found.source) == 5
+
+
+@pytest.mark.parametrize("rate", ["1e-300", "nan"])
+def test_an_impossible_rate_in_the_second_line_is_a_value(tmp_path, rate):
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["1500000000", rate, *map(str, range(6))]) + "\n")
+    notes = read_file(path, window=2, missing="mask").notes
+    assert not any("as the start" in note for note in notes)
+
+
+def test_text_far_below_seconds_since_the_start_is_reported(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{i}.5,0.8" for i in range(5000)]
+    path.write_text("\n".join(["1500000000, IBI", *rows, "end,0.8"]) + "\n")
+    with pytest.raises(InputError, match="'end' in data row 5001"):
+        read_file(path, window=2)

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from tests.lstm.cases import GRU, RESULTS, Case, call, tensors
 from unspool.errors import InputError
@@ -73,6 +74,31 @@ def test_a_traced_call_is_not_recorded_as_a_constant_in_inference_mode():
         warnings.simplefilter("ignore")  # tracing is deprecated
         with pytest.raises(RuntimeError, match="Tracing a list of bool type"):
             torch.jit.trace(final_states, inputs["x"].detach().clone())
+
+
+def test_a_call_in_a_mode_or_a_transform_of_pytorch_goes_through_the_dispatcher():
+    """PyTorch replaces the tensors there by others, which have no memory."""
+    inputs, *_ = tensors(CASE)
+    x, *weights = (inputs[name].detach() for name in ("x", "w_ih", "w_hh", "bias"))
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the operator has no rule for batches
+        expected = lstm(x, *weights)[1]
+        both = torch.func.vmap(lambda one: lstm(one, *weights)[1])(torch.stack([x, x]))
+        assert torch.equal(both[0], expected)
+        assert torch.equal(both[1], expected)
+        with FakeTensorMode(allow_non_fake_inputs=True), patch.object(few, "run") as ran:
+            lstm(x, *weights)
+        assert not ran.called
+
+
+def test_lengths_in_the_memory_of_another_device_are_not_read():
+    inputs, *_ = tensors(CASE)
+    x, w_ih, w_hh, bias = (inputs[name].detach() for name in ("x", "w_ih", "w_hh", "bias"))
+    lengths = torch.ones(CASE.B, dtype=torch.int64, device="meta")
+    flags = [False, False, False, True, False]
+    assert (
+        few.run(x, w_ih, w_hh, bias, None, None, None, None, lengths, 9, flags, [], "lstm") is None
+    )
 
 
 @pytest.mark.parametrize(

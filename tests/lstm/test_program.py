@@ -334,6 +334,14 @@ def with_array(**given):
             "Expected 'inner' of 6 steps and 3 features, not of 6 and 5.",
         ),
         (
+            replaced(-1, layers=[Dense(torch.zeros(7, 8), torch.zeros(7))]),
+            "Expected all weights in torch.float64 on the CPU.",
+        ),
+        (
+            replaced(3, scale=torch.ones(52)),
+            "Expected all weights in torch.float64 on the CPU.",
+        ),
+        (
             replaced(-3, start="dropped", start_places=(0, 4)),
             "Expected 'dropped' with 4 units at each place.",
         ),

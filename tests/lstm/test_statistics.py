@@ -288,6 +288,10 @@ def test_a_stack_returns_the_statistics_of_its_last_layer():
             "`statistics` are returned instead of the states; they need return_sequences=False.",
         ),
         (
+            {"statistics": ("mean", "std", "mean"), "return_sequences": False},
+            "`statistics` ('mean', 'std', 'mean') repeats a name; give each once.",
+        ),
+        (
             {"statistics": ("median",), "return_sequences": False},
             "unknown `statistics` 'median': did you mean 'mean'? Known are 'last', 'max', 'mean', "
             "'min', 'std'.",

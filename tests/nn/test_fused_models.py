@@ -229,6 +229,22 @@ def test_crossentropies_of_extreme_probabilities_are_the_same(loss, value, dtype
     assert_close("gradient", slow[2][bias], fast[2][bias])
 
 
+@pytest.mark.parametrize("loss", ["mse", "categorical_crossentropy"])
+@pytest.mark.parametrize("place", ["projection.bias", "head.0.bias"])
+def test_a_weight_that_is_nan_makes_the_loss_nan(place, loss):
+    made = reconstructing(encoder(units=6, code_activation="relu"), head_units=[5]).float()
+    given = batch(made, "", False)
+    given = given._replace(x=given.x.softmax(2).float())
+    weights = [w for name, w in made.named_parameters() if name.endswith(place)]
+    assert len(weights) == 1
+    with torch.no_grad():
+        weights[0][0] = torch.nan
+    for slow in (True, False):
+        made.whole_step = None
+        _, total, _ = loss_and_gradients(made, given, slow=slow, loss=loss)
+        assert total.isnan()
+
+
 @pytest.mark.parametrize("weights", [{}, {"forecast": 0.3}, {"reconstruction": 0.0}], ids=str)
 def test_weights_of_decoders_are_the_same_in_one_call(weights):
     made = composite("repeat", "state")

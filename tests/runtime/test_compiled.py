@@ -5,15 +5,18 @@ import pickle
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.runtime.test_stream import NORMALISED, SERIES, STREAMED
 from tests.trained import ALL
 from unspool import AnomalyDetector, LSTMAutoencoder, model_file, runtime
 from unspool.errors import InputError
-from unspool.runtime import backends
+from unspool.lstm.compiled import stream_step
+from unspool.runtime import backends, compiled_steps
 
 ENCODED = [
     "repeat, both ways, two layers",
@@ -93,6 +96,24 @@ def test_copies_and_pickles_of_a_stream_are_independent_of_it(name, pairs):
         np.testing.assert_array_equal(again, code)
 
 
+@pytest.mark.parametrize("name", ["gru, all statistics, two layers", "patches"])
+def test_a_pickled_stream_is_read_where_the_processor_has_wider_vectors(name, pairs, monkeypatch):
+    stream = pairs(name)[0].stream()
+    for step in SERIES[:4]:
+        stream.push(step)
+    data, state, code = pickle.dumps(stream), stream.state, stream.code
+    with monkeypatch.context() as other_processor:
+        other_processor.setattr(compiled_steps, "SIZE", 2 * compiled_steps.SIZE)
+        other = pickle.loads(data)
+        for one, many in zip(other.state, state, strict=True):
+            np.testing.assert_array_equal(one, many)
+        data = pickle.dumps(other)
+    back = pickle.loads(data)
+    np.testing.assert_array_equal(back.code, code)
+    for step in SERIES[4:]:
+        np.testing.assert_array_equal(back.push(step), stream.push(step))
+
+
 def test_lists_float32_and_integers_are_read_as_arrays_of_float64(pairs):
     streams = [pairs("kernels")[0].stream() for _ in range(5)]
     for step in np.round(SERIES):
@@ -105,6 +126,17 @@ def test_lists_float32_and_integers_are_read_as_arrays_of_float64(pairs):
         ]
         for code in codes[1:]:
             np.testing.assert_array_equal(code, codes[0])
+
+
+def test_steps_that_are_read_only_or_have_gaps_in_memory_compile_nothing(pairs):
+    plain, stream = (pairs("kernels")[0].stream() for _ in range(2))
+    codes = [plain.push(step) for step in SERIES[:4]]
+    before = list(stream_step.advance.run.signatures)
+    read_only = np.broadcast_to(SERIES[0], SERIES[0].shape)
+    shifted = np.frombuffer(b"." + SERIES[3].tobytes(), np.uint8)[1:].view(np.float64)
+    steps = [read_only, np.repeat(SERIES[1], 2)[::2], pd.Series(SERIES[2]), shifted]
+    np.testing.assert_array_equal([stream.push(step) for step in steps], codes)
+    assert list(stream_step.advance.run.signatures) == before
 
 
 @pytest.mark.parametrize(
@@ -199,7 +231,8 @@ print(model.backend, model.stream().backend, "numba" in sys.modules)
 
 
 @pytest.fixture
-def without_numba(monkeypatch):
+def without_numba(monkeypatch, pairs):
+    pairs("repeat")  # training needs Numba
     backends._with_numba.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "numba"]:
         monkeypatch.delitem(sys.modules, name)
@@ -219,6 +252,19 @@ def test_where_numba_cannot_be_imported_numpy_computes(pairs, without_numba):
         "`backend` 'compiled' needs numba, which cannot be used here; use backend='numpy', or pip "
         'install "unspool[train]".'
     )
+
+
+def test_where_the_library_of_llvmlite_cannot_be_loaded_numpy_computes(pairs, monkeypatch):
+    def fail(name):
+        raise OSError("Could not find/load shared object file 'libllvmlite.so'")
+
+    contents = pairs("repeat")[1].contents
+    backends._with_numba.cache_clear()
+    monkeypatch.setattr(backends, "importlib", SimpleNamespace(import_module=fail))
+    try:
+        assert runtime.Model(contents).backend == "numpy"
+    finally:
+        backends._with_numba.cache_clear()
 
 
 def test_an_unknown_backend_is_refused(pairs, tmp_path):

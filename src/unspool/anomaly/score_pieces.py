@@ -34,7 +34,7 @@ def context(pipeline: DetectionPipeline, horizon: int) -> int:
 def score_pieces(
     pipeline: DetectionPipeline, given: DetectorInput, kind: str, start: int, horizon: int
 ) -> Iterator[Piece]:
-    """Yield the scores of series from step `start` on, or of sequences.
+    """Return the scores of series from step `start` on, or of sequences.
 
     Parameters
     ----------
@@ -48,13 +48,22 @@ def score_pieces(
         0, or the `stop` of a piece.
     horizon : int
         Number of steps of a forecast of the model; 0 if it does not forecast.
+
+    Raises
+    ------
+    InputError
+        At once, if the detector has no such score, or was fitted on data of another form.
     """
     kind = pipeline.checked(kind)
     check_same_form(given, of_sequences=pipeline.of_sequences)
     if given.sequences is not None:
-        yield from _pieces_of_sequences(pipeline, given, kind, start)
-        return
-    around = context(pipeline, horizon)
+        return _pieces_of_sequences(pipeline, given, kind, start)
+    return _pieces_of_series(pipeline, given, kind, start, context(pipeline, horizon))
+
+
+def _pieces_of_series(
+    pipeline: DetectionPipeline, given: DetectorInput, kind: str, start: int, around: int
+) -> Iterator[Piece]:
     size = max(CONTEXTS * around, PIECE_VALUES // given.n_features)
     lengths = list(map(len, given.series))
     before = [0, *accumulate(lengths)]

@@ -4,8 +4,7 @@ The data set is read in pieces: row groups of Parquet files, or whole files of o
 pieces that were read last are kept. pyarrow is imported only if there is a data set.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,11 +86,12 @@ class StoredTable(Stored):
                 f"{max(1, MAX_PIECE_BYTES // 8 // self.row_bytes):,} rows in each row group "
                 "(`row_group_size` of pyarrow)."
             )
-        self._kept: OrderedDict[int, FloatArray] = OrderedDict()
+        # Never changed but replaced, since two threads may read; the piece read last is the last.
+        self._kept: dict[int, FloatArray] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the pieces that were read."""
-        return {**self.__dict__, "_kept": OrderedDict()}
+        return {**self.__dict__, "_kept": {}}
 
     @property
     def edges(self) -> IntArray:
@@ -113,11 +113,18 @@ class StoredTable(Stored):
 
     def _piece(self, number: int) -> FloatArray:
         """Return the rows of a piece, which must not be changed."""
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
-        while self._kept and self._bytes() + self._bytes_of(number) > KEPT_BYTES:
-            self._kept.popitem(last=False)
+        kept = dict(self._kept)
+        found = kept.pop(number, None)
+        if found is None:
+            while kept and _bytes(kept) + self._bytes_of(number) > KEPT_BYTES:
+                del kept[next(iter(kept))]
+            self._kept = kept  # the memory is free before the piece is read
+            found = self._loaded(number)
+        self._kept = {**kept, number: found}
+        return found
+
+    def _loaded(self, number: int) -> FloatArray:
+        """Read the rows of a piece."""
         found = np.empty((self._bytes_of(number) // self.row_bytes, self.shape[1]), self.dtype)
         assert self.names is not None
         at_once = max(1, COLUMNS_BYTES // max(1, len(found) * 8))
@@ -130,14 +137,14 @@ class StoredTable(Stored):
                     f"{table.num_rows:,} now; open it again."
                 )
             fill(found[:, begin : begin + len(names)], table)
-        self._kept[number] = found
         return found
 
     def _bytes_of(self, number: int) -> int:
         return int(self._edges[number + 1] - self._edges[number]) * self.row_bytes
 
-    def _bytes(self) -> int:
-        return sum(one.nbytes for one in self._kept.values())
+
+def _bytes(kept: Mapping[int, FloatArray]) -> int:
+    return sum(one.nbytes for one in kept.values())
 
 
 def pieces_of(dataset: Any) -> tuple[list[Any], list[int]]:

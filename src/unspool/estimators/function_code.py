@@ -5,8 +5,12 @@ from functools import partial
 from types import CodeType
 from typing import Any
 
+import numpy as np
+import torch
+
 PLAIN = (bool, int, float, complex, str, bytes, type(None))  # their text says what they are
 MAX_DEPTH = 3  # functions within values of functions
+MAX_NESTING = 20  # lists and objects within each other, which may contain themselves
 
 
 def qualified_name(function: Any) -> str:
@@ -22,34 +26,43 @@ def code_checksum(function: Any) -> int:
 
     It covers the compiled code, so that comments and the place in a file do not matter, plain
     defaults and values of enclosing functions, and the arguments of `functools.partial`. Of another
-    callable it covers `__call__` and plain attributes. Functions that are called are covered by
-    their names only.
+    callable it covers `__call__` and plain attributes. Plain values are numbers, texts, arrays and
+    tensors, also in lists and dicts. Functions that are called are covered by their names only.
     """
     return zlib.crc32(repr(_described(function)).encode("utf-8", "surrogatepass"))
 
 
-def _described(value: Any, depth: int = 0) -> Any:
+def _described(value: Any, depth: int = 0, nesting: int = 0) -> Any:
     if isinstance(value, PLAIN):
         return value
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy()
+    if isinstance(value, (np.generic, np.ndarray)) and not value.dtype.hasobject:
+        return [value.dtype.str, value.shape, zlib.crc32(value.tobytes())]
+    if nesting > MAX_NESTING:
+        return type(value).__qualname__
+
+    def parts(*values: Any, deeper: int = 0) -> list[Any]:
+        return [_described(one, depth + deeper, nesting + 1) for one in values]
+
     if isinstance(value, (tuple, list)):
-        return [_described(one, depth) for one in value]
+        return parts(*value)
     if isinstance(value, dict):
-        return [(str(name), _described(one, depth)) for name, one in value.items()]
-    if isinstance(value, frozenset):
-        return sorted(repr(_described(one, depth)) for one in value)
+        return [*map(str, value), *parts(*value.values())]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, parts(*value)))
     if isinstance(value, CodeType):
-        return [value.co_code.hex(), value.co_names, _described(value.co_consts, depth)]
+        return [value.co_code.hex(), value.co_names, *parts(value.co_consts)]
     if isinstance(value, partial):
-        return [_described(one, depth) for one in (value.func, value.args, value.keywords)]
+        return parts(value.func, value.args, value.keywords)
     value = getattr(value, "__func__", value)  # of a method
     code = getattr(value, "__code__", None)
     if depth < MAX_DEPTH and code is not None:
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
         given = value.__defaults__, value.__kwdefaults__, cells
-        return [_described(code), _described(given, depth + 1)]
+        return [*parts(code), *parts(*given, deeper=1)]
     if depth < MAX_DEPTH and callable(value) and not isinstance(value, type):
-        parts = type(value).__call__, getattr(value, "__dict__", {})
-        return [_described(one, depth + 1) for one in parts]
+        return parts(type(value).__call__, getattr(value, "__dict__", {}), deeper=1)
     return type(value).__qualname__
 
 

@@ -18,6 +18,7 @@ from unspool.io.time_columns import TimeColumn, parse_times
 MIN_DATES = 3
 MIN_COUNTED = 8
 FIRST_YEAR, LAST_YEAR = 1500, 2199
+YEAR_WORDS = ("y", "yr", "year", "fy", "cy", "x", "f", "v")  # R writes X before numbers
 TRIED = 3  # forms of names that are read as dates
 _NUMBERED = re.compile(r"(?P<before>\D*)(?P<number>\d{1,9})(?P<after>\D*)")
 _YEAR_TWICE = re.compile(r"(?P<number>\d{4})(?P<after>\D*(?P=number)\D*)")
@@ -101,6 +102,9 @@ def _years(names: Sequence[str]) -> Iterable[StepNames]:
             continue
         if (before or after) and len(distances) > 1:
             continue  # numbers of other things are seldom at equal distances
+        word = re.split(r"[\W_]", before)[-1]
+        if word and word.lower() not in YEAR_WORDS:
+            continue  # tags such as PT2001
         found = _of_years([name for name, _ in members], years)
         if found is not None:
             yield found

@@ -394,7 +394,11 @@ def _read(source: Source, dialect: Dialect, missing: list[str]) -> tuple[Any, tu
     if skipped:
         notes.insert(0, f"{len(skipped):,} comment lines within the table are left out")
     if summaries:
-        notes.append(f"line left out that sums up others: {' '.join(summaries[0].split())!r}")
+        count = len(summaries)
+        which = "line" if count == 1 else f"{count:,} lines"
+        first = "" if count == 1 else "the first is "
+        shown = " ".join(summaries[0].split())
+        notes.append(f"{which} left out that sum{'s' * (count == 1)} up others: {first}{shown!r}")
     return table, tuple(notes)
 
 

@@ -15,7 +15,6 @@ from unspool import _checks
 from unspool.data.messages import listed
 from unspool.data.sequences import IntArray
 from unspool.errors import InputError
-from unspool.io import column_shapes as shapes
 from unspool.io.file_data import Column
 from unspool.io.options import ReadOptions
 from unspool.io.table_values import plain_column
@@ -140,7 +139,7 @@ def joined_column(columns: Sequence[Any]) -> Any:
     _, first = np.unique(codes, return_index=True)
     cells = zip(*(_texts(one.take(pa.array(first))) for one in columns), strict=True)
     separator = separator_of(texts)
-    names = [joined_text(row, separator) for row in cells]
+    names = joined_texts(list(cells), separator)
     return pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names))])
 
 
@@ -154,7 +153,22 @@ def separator_of(texts: Sequence[Sequence[str]]) -> str:
 
 def joined_text(cells: Sequence[Any], separator: str = "/") -> str:
     """Return the cells of a row as one text; empty ones are left out."""
-    return separator.join(str(cell) for cell in cells if cell is not None and str(cell) != "")
+    return separator.join(filter(None, map(cell_text, cells)))
+
+
+def joined_texts(rows: Sequence[Sequence[Any]], separator: str) -> list[str]:
+    """Return the cells of each row as one text; empty ones are left out if the texts differ."""
+    texts = [joined_text(row, separator) for row in rows]
+    if len({*texts}) < len(texts):
+        texts = [separator.join(map(cell_text, row)) for row in rows]
+    return texts
+
+
+def cell_text(cell: Any) -> str:
+    """Return a cell as a part of an id; 7.0 is 7."""
+    if isinstance(cell, float):
+        return f"{cell:.15g}"
+    return "" if cell is None else str(cell)
 
 
 def _encoded(column: Any) -> Any:
@@ -163,9 +177,7 @@ def _encoded(column: Any) -> Any:
 
 
 def _texts(values: Any) -> list[str]:
-    if shapes.is_numeric(values.type) and pa.types.is_floating(values.type):
-        return ["" if one is None else f"{one:g}" for one in values.to_pylist()]
-    return ["" if one is None else str(one) for one in values.to_pylist()]
+    return [cell_text(one) for one in values.to_pylist()]
 
 
 def joint_hint(names: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ MAX_CANDIDATES = 8  # columns that are tried as ids
 HEAD = 100_000  # rows that are compared before all
 MAX_JOINED = 3  # columns of one id that is searched for
 MAX_REPEATED = 0.25  # largest share of rows whose time is repeated in a file of one series
+FULL = 0.8  # share of the times of all series at which a series has a row
 MIN_RISING = 0.6  # share of the steps of a column of times that rise, if series follow each other
 
 
@@ -177,13 +178,26 @@ def rising_steps(
         single = others if within is None else [within]
         for id, codes in single_ids(table, times, single).items():
             count = int(codes.max()) + 1
-            if len(times) >= shapes.SHORTEST_RUN * count:
+            if len(times) >= shapes.SHORTEST_RUN * count and _are_series(codes, times):
                 why = f"{name!r} rises within each of its {count:,} values"
                 return FoundSteps(name, (id,), f"rises within each value of {id!r}", why)
         joint = find_joint_ids(table, times, others, within)
-        if others and joint:
+        if joint and _are_series(_together([shapes.codes_of(table[one]) for one in joint]), times):
             return FoundSteps(name, joint, "rises within each series", "")
     return None
+
+
+def _are_series(codes: IntArray, times: npt.NDArray[Any]) -> bool:
+    """Return whether rows of a series follow each other, or nearly all series have each time.
+
+    A meter that counts up and a column that repeats 0, 1, 2 are no series, although the meter rises
+    from one 0 to the next.
+    """
+    runs = 1 + int((np.diff(codes) != 0).sum())
+    if len(codes) >= shapes.SHORTEST_RUN * runs:
+        return True
+    series = int(codes.max(initial=0)) + 1
+    return len(codes) >= FULL * series * len(np.unique(times))
 
 
 def _is_likely(column: Any, name: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from unspool.io import column_shapes as shapes
@@ -50,16 +51,37 @@ def varies(column: Any) -> bool:
 def siblings(table: Any, names: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Return the columns whose names begin with that of a label and that have few values.
 
-    They are labels of a part of a plant, or of a kind of fault, and may be zero in all rows.
+    They are labels of a part of a plant, or of a kind of fault, and may be zero in all rows. If the
+    name may also be that of a quantity, such as fault_count, their values must depend on the label.
     """
-    lows = map(plain, labels)
-    stems = {low.partition("_")[0] if low.startswith(LABEL_PREFIXES) else low for low in lows}
-    begins = tuple(f"{stem}{sign}" for stem in stems if stem in _STEMS for sign in "_ .-")
-    return [
-        name
-        for name in names
-        if begins and plain(name).startswith(begins) and _classes(table[name]) is not None
-    ]
+    found = []
+    for label in labels:
+        low = plain(label)
+        stem = low.partition("_")[0] if low.startswith(LABEL_PREFIXES) else low
+        begins = tuple(f"{stem}{sign}" for sign in "_ .-")
+        found += [
+            name
+            for name in names
+            if stem in _STEMS
+            and plain(name).startswith(begins)
+            and _classes(table[name]) is not None
+            and (stem.startswith(("label", "is_")) or _depend(table[label], table[name]))
+        ]
+    return list(dict.fromkeys(found))
+
+
+def _depend(label: Any, other: Any) -> bool:
+    """Return whether a column says more about a label.
+
+    Each of its values has one label, or it has one value at the most frequent label.
+    """
+    labels, others = shapes.codes_of(label), shapes.codes_of(other)
+    if not len(labels):
+        return False
+    count = int(others.max()) + 1
+    pairs = np.unique(labels * count + others)
+    usual = np.bincount(labels).argmax()
+    return len(pairs) == count or int((pairs // count == usual).sum()) == 1
 
 
 def _classes(column: Any) -> list[Any] | None:

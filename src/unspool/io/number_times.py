@@ -26,6 +26,7 @@ HOURS = "%Y%m%d%H"  # numbers of ten digits such as 2024013123
 DAY = 86_400
 WHOLE = 0.1  # seconds by which days with few decimals differ from whole seconds
 CLOSE = 0.1  # years by which decimal years may differ from dates, which may be of months
+PARALLEL = 0.1  # share of their range by which decimal years and times may move apart
 NEAR_MONTH = 0.02  # months by which decimal years differ from the start or middle of a month
 _DATE_NAMES = ("date", "datetime", "date_time", "dates", "time_date")
 
@@ -129,7 +130,7 @@ _COUNTS = (
         1 / DAY,
         (
             *("excel", "excel_date", "excel_time", "excel_serial", "exceldate", "exceltime"),
-            *("xldate", "serial_date", "serial", "serial_number", *_DATE_NAMES),
+            *("xldate", "serial_date", *_DATE_NAMES),
         ),
     ),
     Count(
@@ -171,7 +172,7 @@ _YEAR_NAMES = (
     *("decimal_date", "decimal_year", "decimal", "dec_date", "dec_year", "decyear", "date_decimal"),
     *("fractional_year", "year_fraction", "yearfrac", "year_frac", "frac_year", "year_decimal"),
 )
-_MAYBE_YEARS = (*_DATE_NAMES, "year", "time")  # decimal years only if they rise evenly
+_MAYBE_YEARS = (*_DATE_NAMES, "year")  # decimal years only if they rise evenly
 
 
 def are_hours(column: Any) -> bool:
@@ -252,7 +253,10 @@ def _repeats(numbers: Array, times: Array) -> bool:
         return False  # whole numbers may be equal by chance
     if times.dtype.kind != "M":
         return bool((numbers == times).all())
-    return bool((np.abs(numbers - decimal_years(times)) < CLOSE).all())
+    years = decimal_years(times)
+    apart = numbers - years
+    # A pressure of 2023.4 hPa is near the year, but does not rise with it.
+    return bool((np.abs(apart) < CLOSE).all() and np.ptp(apart) <= PARALLEL * np.ptp(years))
 
 
 def decimal_years(instants: Array) -> Array:

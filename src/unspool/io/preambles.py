@@ -4,6 +4,7 @@
 tables of astronomers with names between bars, by their structure and not by their names.
 """
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,8 @@ from unspool.io.number_times import FIRST, LAST
 from unspool.io.options import TextOptions
 from unspool.io.sampling import TIME, Sampling
 
-LARGEST_RATE = 1e6  # values per second
+SMALLEST_RATE, LARGEST_RATE = 1e-6, 1e6  # values per second
+MAX_STEP = 1 / SMALLEST_RATE  # seconds
 _END_OF_HEADER = "***End_of_Header***"
 _BARS = re.compile(r"\|[^|]+(?:\|[^|]*)+\|")  # at least two cells between bars
 _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
@@ -62,13 +64,13 @@ def find_preamble(lines: list[str], options: TextOptions) -> Preamble | None:
 def _two_rows(lines: list[str]) -> Preamble | None:
     """Read a row of the start in seconds since 1970, and one of the values per second."""
     starts, rates, first = ([one.strip() for one in line.split(",")] for line in lines[:3])
-    if not all(map(is_number, (*starts, *rates))) or len(starts) != len(rates) != len(first):
+    if not all(map(is_number, (*starts, *rates))) or not len(starts) == len(rates) == len(first):
         return None
     start, rate = float(starts[0]), float(rates[0])
     if len({*starts}) > 1 or len({*rates}) > 1 or not FIRST <= start < LAST:
         return None
     values = [float(one) for line in lines[2:] for one in line.split(",") if is_number(one)]
-    if not 0 < rate <= LARGEST_RATE or not values or max(values) >= FIRST:
+    if not SMALLEST_RATE <= rate <= LARGEST_RATE or not values or max(values) >= FIRST:
         return None
     time = _instant(start)
     note = (
@@ -129,8 +131,14 @@ def _start_and_increment(lines: list[str]) -> Preamble | None:
     if "start" not in plain or "increment" not in plain or len(below) < len(plain) - 1:
         return None
     start, step = (below[plain.index(name)] for name in ("start", "increment"))
-    if not is_number(start) or not is_number(step) or float(step) <= 0:
+    if not is_number(start) or not is_number(step):
         return None
+    if not 0 < float(step) <= MAX_STEP or not math.isfinite(float(start)):
+        return None
+    places = [plain.index("start"), plain.index("increment")]
+    rows = [line.split(",") for line in lines[2:]]
+    if any(row[place].strip() for row in rows for place in places if place < len(row)):
+        return None  # all rows have values of these names
     note = f"times from the start, {start} s, and the increment, {step} s, in line 2"
     return Preamble(lines, sampling=Sampling(float(start), float(step)), notes=(note,))
 
@@ -179,13 +187,16 @@ def _sampling_of(about: dict[str, str], decimal: str) -> Sampling | None:
     date, clock = (pattern.match(about.get(name, "")) for pattern, name in
                    ((_DATE, "Date"), (_CLOCK, "Time")))  # fmt: skip
     step, offset = (about.get(name, "").replace(decimal, ".") for name in ("Delta_X", "X0"))
-    if date is None or clock is None or not is_number(step) or float(step) <= 0:
+    if date is None or clock is None or not is_number(step) or not 0 < float(step) <= MAX_STEP:
         return None
     year, month, day = map(int, date.groups())
     hour, minute, second, fraction = clock.groups()
-    start = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}T{int(hour):02d}:{minute}:{second}")
+    try:
+        start = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}T{int(hour):02d}:{minute}:{second}")
+    except ValueError:
+        return None  # no day of the calendar, or no time of a day
     micro = int((fraction or "0")[:6].ljust(6, "0"))
-    if is_number(offset):
+    if is_number(offset) and abs(float(offset)) < LAST:
         micro += round(1e6 * float(offset))
     return Sampling(start.astype("datetime64[us]") + np.timedelta64(micro, "us"), float(step))
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from unspool.io.column_shapes import is_numeric
+
 TIME = "time"  # name of the column of computed times
 
 
@@ -32,6 +34,8 @@ def with_times(table: Any, sampling: Sampling) -> Any:
     """Return the table with a column of times, in place of the column of seconds if it has one."""
     if sampling.column is not None:
         place = table.column_names.index(sampling.column)
+        if not is_numeric(table.schema.field(place).type):
+            return table  # a text in it is reported with the roles of the columns
         seconds = np.asarray(table.column(place).to_numpy(), np.float64)
         return table.set_column(place, sampling.column, pa.array(_after(sampling.start, seconds)))
     assert sampling.step is not None

@@ -26,10 +26,12 @@ from unspool.io.cutting import of_sequences, of_series
 from unspool.io.file_data import Column, FileData
 from unspool.io.id_parts import (
     IdParts,
+    cell_text,
     id_names,
     in_outputs,
     join_id_columns,
     joined_text,
+    joined_texts,
     joint_hint,
     separator_of,
 )
@@ -237,8 +239,8 @@ def series_in(
         parts = {one: np.asarray(values) for one, values in zip(id, columns, strict=True)}
     if len(id) == 1 and names is None:
         return [one for _, one in ids], np.array(first), parts
-    separator = separator_of([[str(one) for one in values] for values in parts.values()])
-    joined = [joined_text([one for one in key if one is not None], separator) for key in ids]
+    separator = separator_of([list(map(cell_text, values.tolist())) for values in parts.values()])
+    joined = joined_texts([key if names is not None else key[1:] for key in ids], separator)
     return joined, np.array(first), parts
 
 

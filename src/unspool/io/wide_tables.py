@@ -38,6 +38,7 @@ from unspool.io.time_patterns import MONTHS
 
 MANY_COUNTED = 20  # columns that count, about which there is a note
 MAX_IDS = 4  # columns of texts that are joined to ids
+MIN_LENGTHS = 3  # different lengths of series, if half of them have all steps
 PARTS_OF_DAYS = (24, 25, 48, 50, 96, 100, 144, 288, 1440)  # columns of a day, with a clock change
 _MONTH = re.compile(rf"(?i)({'|'.join(MONTHS)})[a-z]*\.?")
 NO_FORMAT = TimeOptions()
@@ -226,7 +227,8 @@ def _is_label(column: Any, name: str) -> bool:
 def _ends_empty(table: Any, names: Sequence[str]) -> bool:
     """Return whether the columns have more and more empty cells, as of series of other lengths."""
     counts = np.array([table[name].null_count for name in names])
-    return bool(counts[0] == 0 < counts[-1] and (np.diff(counts) >= 0).all())
+    several = len(np.unique(counts)) >= MIN_LENGTHS or 2 * counts[-1] > table.num_rows
+    return bool(several and counts[0] == 0 < counts[-1] and (np.diff(counts) >= 0).all())
 
 
 def row_hint(table: Any, roles: Roles) -> str | None:

@@ -198,9 +198,9 @@ def lstm(
     Raises
     ------
     InputError
-        If a name is unknown, if arguments are missing, if the requested backend cannot serve the
-        call, if `h_mask` requires a gradient or has another shape, or, on "compiled", if shapes,
-        dtypes or devices do not match.
+        If a name is unknown or repeated, if arguments are missing, if the requested backend cannot
+        serve the call, if `h_mask` requires a gradient or has another shape, or, on "compiled", if
+        shapes, dtypes or devices do not match.
 
     See Also
     --------
@@ -252,6 +252,8 @@ def lstm(
         raise InputError("A GRU has no cell state; leave `c0` None.")
     if statistics:
         _checks.raise_all(*_checks.choices("statistics", statistics, STATISTICS))
+        if len(set(statistics)) < len(statistics):
+            raise InputError(f"`statistics` {tuple(statistics)} repeats a name; give each once.")
     if statistics and return_sequences:
         raise InputError(
             "`statistics` are returned instead of the states; they need return_sequences=False."

@@ -63,7 +63,7 @@ def run(
     ):
         return None
     if lengths is not None:
-        if lengths.shape != (batch,) or lengths.is_floating_point():
+        if not lengths.is_cpu or lengths.shape != (batch,) or lengths.is_floating_point():
             return None
         lengths = lengths.to(torch.int64).contiguous()
         if batch and not 0 <= min(every := lengths.tolist()) <= max(every) <= steps:

@@ -19,7 +19,7 @@ from unspool.lstm.compiled.cells import CELLS
 from unspool.lstm.compiled.record import RECORD
 from unspool.lstm.compiled.stage import FIELDS, STAGE
 from unspool.lstm.compiled.vector import BYTES
-from unspool.lstm.fused import LossStage, LSTMStage, Stages, weights_of
+from unspool.lstm.fused import DenseStage, LossStage, LSTMStage, Stages, weights_of
 from unspool.lstm.prepared import LIKE, MAX_SEGMENTS, _checked_lengths
 from unspool.lstm.program_memory import Memory, Names, PerTile
 from unspool.lstm.program_records import Records
@@ -62,7 +62,7 @@ class PreparedProgram:
     Raises
     ------
     InputError
-        If the stages do not fit together.
+        If the stages do not fit together, or if the weights differ in dtype or device.
     """
 
     def __init__(self, stages: Stages, batch: int, *, gradients: bool) -> None:
@@ -93,6 +93,8 @@ class PreparedProgram:
         room = Memory(type(self._like[0]), lanes, size, sets)
         names = Names(stages, batch, room, gradients=gradients)
         records = Records(stages, names, room, batch, gradients=gradients)
+        if not self.fits:
+            raise InputError(f"Expected all weights in {self.dtype} on the CPU.")
         self._partial = room.new(segments, records.partial_size)
         self._losses = room.new(len(losses), segments)
         self._names, self._records, self.segments = names, records, segments
@@ -214,10 +216,14 @@ class PreparedProgram:
 
     @property
     def fits(self) -> bool:
-        """Whether the weights still have the dtype and the device that they had."""
+        """Whether the kernels can read all weights: they have one dtype, and are on the CPU."""
+        fixed = [
+            each for dense in self.stages if isinstance(dense, DenseStage)
+            for each in (dense.shift, dense.scale)
+        ]  # fmt: skip
         return all(
             weight is None or (weight.dtype == self.dtype and weight.device.type == "cpu")
-            for weight in self.weights
+            for weight in (*self.weights, *fixed)
         )
 
     @property

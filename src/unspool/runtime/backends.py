@@ -22,7 +22,7 @@ def _with_numba(module: str) -> ModuleType | None:
         if config.DISABLE_JIT:
             return None
         return importlib.import_module(f"unspool.runtime.{module}")
-    except ImportError:  # it is not installed, or does not fit the installed NumPy
+    except (ImportError, OSError):  # not installed, not for this NumPy, or without its libraries
         return None
 
 

@@ -32,8 +32,8 @@ class CompiledSteps:
     scaler : Scaler
         Scales the steps.
     changing : mapping of str to array, optional
-        The arrays that a step changes, of the same class for the same encoder; by default those
-        before the first step.
+        The arrays that a step changes, as `__reduce__` returns them for the same encoder; by
+        default those before the first step.
     """
 
     def __init__(
@@ -52,11 +52,16 @@ class CompiledSteps:
         if part.code_activation != "linear":
             self._activation = encoder.activation_of_code
         self._kept: list[npt.NDArray[Any]] = []  # arrays at whose addresses kernels read
-        self._changing = dict(changing or self._beginning())
+        self._changing = self._beginning()
+        for name, array in (changing or {}).items():
+            places = self._meaningful() if name in ("state", "saved") else ...
+            self._changing[name][places] = array
         self._record, self._table = self._described()
 
     def __reduce__(self) -> tuple[Any, ...]:
         copies = {name: array.copy() for name, array in self._changing.items()}
+        for name in ("state", "saved"):  # whose places depend on the processor
+            copies[name] = copies[name][self._meaningful()]
         return type(self), (self._encoder, self._scaler, copies)
 
     @staticmethod
@@ -112,6 +117,15 @@ class CompiledSteps:
             first = places[-1][1] + high
         h, c = zip(*places, strict=True)
         return list(h), list(c)
+
+    def _meaningful(self) -> npt.NDArray[np.int64]:
+        """Return the places of the states and statistics, without what fills vectors."""
+        units = [layer.hidden for layer in self._layers]
+        h, c = self._places()
+        last, high = units[-1], _rounded(units[-1], SIZE)
+        running = [c[-1] + high + row * high for row in range(RUNNING)]
+        rows = zip([*h, *c, *running], [*units, *units, *[last] * RUNNING], strict=True)
+        return np.concatenate([np.arange(first, first + count) for first, count in rows])
 
     def _beginning(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that a step changes before the first step."""

@@ -225,7 +225,7 @@ class Stream:
             )
         x = self._scaler.apply(values)
         if self._compiled is not None:
-            code = self._push_compiled(np.ascontiguousarray(values))
+            code = self._push_compiled(values)
             assert code is not None
             return code
         self._recent.append(x.reshape(self._size, self._features))
@@ -253,10 +253,13 @@ class Stream:
                 return None
         if type(step) is not np.ndarray or step.shape != (self._features,):
             return None
-        if step.dtype != np.float64:
-            if step.dtype != np.float32 or not self._reads_float32:
-                return None
+        if step.dtype == np.float64:
+            if not step.flags.carray:  # Numba would compile the kernel again for such arrays
+                step = step.copy()
+        elif step.dtype == np.float32 and self._reads_float32:
             step = step.astype(np.float64)
+        else:
+            return None
         found = self._compiled.push(step)
         if found is None:
             return None

@@ -55,7 +55,7 @@ class Lock:
             if self._is_at_path(descriptor):
                 break
             os.close(descriptor)  # the process that had the lock has removed the file
-        self._descriptor = descriptor
+        self._descriptor, self._process = descriptor, os.getpid()
         with suppress(OSError):  # on a full disk the lock holds without a name
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
@@ -67,12 +67,16 @@ class Lock:
             return False
 
     def release(self) -> None:
-        """Remove the file and release the lock; further calls do nothing."""
+        """Remove the file and release the lock; further calls do nothing.
+
+        In a process that was forked from the one with the lock, the lock remains.
+        """
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
-        with suppress(OSError):
-            self.path.unlink()  # while it is locked, so that nobody else has it
+        if self._process == os.getpid():
+            with suppress(OSError):
+                self.path.unlink()  # while it is locked, so that nobody else has it
         os.close(descriptor)
 
     def __del__(self) -> None:

@@ -124,6 +124,8 @@ def _is_direct(x: Tensor) -> bool:
         and type(x) in (Tensor, torch.nn.Parameter)
         and not torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
         and not torch.compiler.is_compiling()
+        and not torch._C._len_torch_dispatch_stack()  # modes such as FakeTensorMode
+        and torch._C._functorch.peek_interpreter_stack() is None  # torch.func.vmap
     )
 
 

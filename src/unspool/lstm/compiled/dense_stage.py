@@ -33,9 +33,9 @@ from unspool.lstm.compiled.vector import (
 
 @compiled
 def activated(x, activation):
-    """Return the activation with this number."""
+    """Return the activation with this number; NaN remains NaN."""
     if activation == RELU:
-        return where_less(0.0, x, x, 0.0)
+        return where_less(x, 0.0, 0.0, x)
     if activation == TANH:
         return tanh(x)
     if activation == SIGMOID:
