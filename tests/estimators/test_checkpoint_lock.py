@@ -243,3 +243,18 @@ def test_the_checksum_of_a_value_that_contains_itself_is_computed():
     without_end = [1.0]
     without_end.append(without_end)
     assert code_checksum(squares(without_end)) == code_checksum(squares(without_end))
+
+
+def test_a_training_inside_a_fit_keeps_the_checkpoint_for_the_rest(tmp_path):
+    refused = []
+
+    def second(model, history):
+        with pytest.raises(InputError, match="is in use by another fit"):
+            Lock(tmp_path / "fit")
+        refused.append(True)
+
+    labels = np.arange(24) % 2
+    EncoderClassifier(dense(), **QUICK).fit(
+        X, labels, checkpoint=tmp_path / "fit", callbacks=[second]
+    )
+    assert refused

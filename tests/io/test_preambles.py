@@ -117,3 +117,9 @@ def test_text_far_below_seconds_since_the_start_is_reported(tmp_path):
     path.write_text("\n".join(["1500000000, IBI", *rows, "end,0.8"]) + "\n")
     with pytest.raises(InputError, match="'end' in data row 5001"):
         read_file(path, window=2)
+
+
+def test_values_as_large_as_the_first_are_no_samples_after_a_start(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("1500000000\n60\n" + "1500000060\n61\n" * 5)
+    assert not any("as the start" in note for note in read_file(path, window=2).notes)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unspool import read_file
+from unspool.errors import InputError
 
 
 def write(tmp_path, header, *columns):
@@ -80,3 +81,24 @@ def test_three_values_in_the_third_line_are_no_row_of_a_start_and_a_rate(tmp_pat
     path = tmp_path / "plain.csv"
     path.write_text("1500000000,1500000000\n64,64\n" + "1,2,3\n2,3,4\n3,4,5\n4,5,6\n5,6,7\n")
     assert not any("taken as the start" in note for note in read_file(path, window=2).notes)
+
+
+def test_a_last_row_without_a_number_is_reported(tmp_path):
+    path = write(tmp_path, "time,x", [f"2023-03-01 00:{i:02d}" for i in STEPS], WAVE)
+    path.write_text(path.read_text() + "2023-03-01 01:00,broken\n")
+    with pytest.raises(InputError, match="column 'x' mixes numbers and text, 'broken' in data row"):
+        read_file(path, window=4)
+
+
+def test_sizes_at_unequal_distances_are_no_years(tmp_path):
+    names = [f"nm_{one}" for one in (1600, 1650, 1750, 1900)]
+    path = write(tmp_path, ",".join(names), *[WAVE + i for i in range(4)])
+    assert roles_of(path) == {"feature": names}
+
+
+def test_steps_of_many_sensors_with_a_class_are_no_sequences_in_rows(tmp_path):
+    values = np.random.default_rng(0).normal(size=(60, 16)).round(3) + 5
+    path = tmp_path / "plain.csv"
+    rows = [",".join(map(str, [i % 3, *row])) for i, row in enumerate(values)]
+    path.write_text("\n".join(rows) + "\n")
+    assert roles_of(path)["feature"][-16:] == [str(i) for i in range(1, 17)]

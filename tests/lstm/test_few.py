@@ -47,6 +47,26 @@ def test_without_initial_states_they_are_zeros():
 
 
 @torch.inference_mode()
+def test_tensors_with_gaps_in_memory_are_read_in_their_order():
+    inputs, _, lengths = tensors(CASE)
+    gaps = {name: torch.stack([one, -one], -1)[..., 0] for name, one in inputs.items()}
+    with patch.object(torch.ops.unspool, "lstm") as operator:
+        results = [call("compiled", given, lengths, CASE) for given in (inputs, gaps)]
+    assert not operator.called
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+@torch.inference_mode()
+def test_the_standard_deviation_of_no_steps_is_zero():
+    inputs, *_ = tensors(CASE)
+    wanted = {"statistics": ("std",), "return_sequences": False}
+    found, *_ = call("compiled", inputs, torch.tensor([0, 9, 2]), CASE, **wanted)
+    assert not found[0].any()
+    assert found[1:].all()
+
+
+@torch.inference_mode()
 def test_a_change_of_weights_is_noticed_however_it_was_made():
     layers, x = LSTM(2, 3), torch.ones(1, 4, 2)
     weight = layers.stack()[0][0].weight_hh

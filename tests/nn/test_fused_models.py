@@ -434,8 +434,19 @@ def test_other_models_run_layer_by_layer_and_say_why(made, loss, reason):
 def test_dropout_between_layers_runs_layer_by_layer():
     made, x = SERVED["a stack"].float(), torch.zeros(4, T, F)
     targets, dropout = {"reconstruction": fused.Target(x)}, Dropout(layers=0.5)
+    assert fused.losses(made, x, None, targets, "mse") is not None  # whose program is kept
     assert fused.losses(made, x, None, targets, "mse", dropout=dropout) is None
     assert made.whole_step == "layer by layer, since there is dropout between layers"
+
+
+def test_another_number_of_threads_has_another_program(monkeypatch):
+    made, x = default().float(), torch.zeros(40, T, F)
+    used = []
+    for count in (1, 2):
+        monkeypatch.setattr("unspool.lstm.threads.count", lambda count=count: count)
+        assert fused.losses(made, x, None, {"reconstruction": fused.Target(x)}, "mse") is not None
+        used.append([kept.program.threads for kept in fused._kept[made].values()])
+    assert used == [[1], [1, 2]]
 
 
 def test_an_input_with_a_gradient_and_empty_batches_run_layer_by_layer():

@@ -218,6 +218,7 @@ import numpy as np
 from unspool import runtime
 model = runtime.load(sys.argv[1], backend="numpy")
 model.encode(np.zeros((2, 5, 3)))
+model.reconstruct(np.zeros((2, 5, 3)))
 model.stream().push(np.zeros(3))
 print(model.backend, model.stream().backend, "numba" in sys.modules)
 """

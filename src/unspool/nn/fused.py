@@ -98,20 +98,18 @@ def losses(
     for layer in prepared.layers:
         layer.ran = RAN
     model.whole_step = RAN.reason
-    try:
-        arguments = prepared, arrays, [targets[name].weight for name in model.decoders]
-        if torch.is_grad_enabled():
-            idle = _without_weight(model, targets)
-            weights = [
-                weight.detach() if weight in idle else weight
-                for weight in prepared.program.weights
-                if weight is not None
-            ]
-            found = _LossesWithGradients.apply(*arguments, *weights)  # type: ignore[no-untyped-call]
-        else:
-            found, _ = prepared.program.run(arrays)
-    finally:
-        _give_back(model, prepared)
+    arguments = prepared, arrays, [targets[name].weight for name in model.decoders]
+    if torch.is_grad_enabled():
+        idle = _without_weight(model, targets)
+        weights = [
+            weight.detach() if weight in idle else weight
+            for weight in prepared.program.weights
+            if weight is not None
+        ]
+        found = _LossesWithGradients.apply(*arguments, *weights)  # type: ignore[no-untyped-call]
+    else:
+        found, _ = prepared.program.run(arrays)
+    _give_back(model, prepared)  # not after an error, when threads may still be at work
     return dict(zip(model.decoders, found, strict=True))
 
 
