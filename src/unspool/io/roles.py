@@ -174,7 +174,7 @@ class _Search:
         return None if found is None else found.values
 
     def find_time(self) -> None:
-        """Take the first column of dates, or of numbers of a usual name that never fall."""
+        """Take the first column of dates that differ, or of numbers of a usual name that rise."""
         empty = [name for name in self.free if shapes.is_empty(self.table[name])]
         self.put_aside("left out", empty, "no row has a value", "`columns`")
         dates = [name for name in self.free if looks_like_times(self.table[name], self.times)]
@@ -182,7 +182,6 @@ class _Search:
             name = dates[0]
             if len(dates) > 1:
                 known = ((one, self.values_of(one)) for one in dates)
-                # The start and the end of a query are the same in all rows.
                 varied = {a: b for a, b in known if b is not None and len(np.unique(b)) > 1}
                 rising = (one for one in varied if shapes.never_falls(varied[one]))
                 name = next(rising, next(iter(varied), name))
