@@ -58,7 +58,7 @@ def test_a_path_may_be_a_string(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["a.cvs", "a.doc", "a", "a-idx", "a.toml"],
+    ["a.cvs", "a.doc", "a", "a-idx", "a.yaml"],
 )
 def test_an_unknown_ending_is_refused_with_the_known_ones(tmp_path, name):
     path = tmp_path / name

@@ -270,3 +270,18 @@ def test_a_label_that_is_a_cell_of_the_first_row_names_the_number_of_its_column(
         "`label`: 'normal' is a value in the first row of column '2', as the file has no header; "
         "give `label='2'`, or `header=1` if the first row has the names."
     )
+
+
+def test_ids_of_eight_digits_that_are_no_dates_stay_features(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("part,heat\n20231301,1.5\n20231307,1.6\n20231315,1.7\n20231399,1.9\n")
+    data = read_file(path, window=2)
+    assert list(data.source.feature_names) == ["part", "heat"]
+
+
+def test_seconds_since_1970_are_not_taken_for_hours(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{2023010100 + 37 * i},{i / 7:.3f}\n" for i in range(6))
+    path.write_text(f"timestamp,heat\n{rows}")
+    data = read_file(path, window=2)
+    assert str(data.steps["time"][0][0]) == "2034-02-08T11:15:00"

@@ -55,6 +55,8 @@ def part_of(name: str) -> str | None:
 def chain_of(names: Sequence[str]) -> tuple[str, ...] | None:
     """Return the parts of columns if their names are a year and what follows it, else None."""
     parts = tuple(map(part_of, names))
+    if parts[3:5] == ("hour", "month"):  # 'MM' and 'mm', as in YY MM DD hh mm
+        parts = (*parts[:4], "minute", *parts[5:])
     if parts[1:2] == ("day",):
         parts = (parts[0], "day of year", *parts[2:])
     return next((one[: len(parts)] for one in CHAINS if parts == one[: len(parts)]), None)
@@ -71,6 +73,8 @@ def named_parts(table: Any, names: Sequence[str]) -> tuple[list[str], Any]:
             name = _named(names, part)
             if name is None and part == "day of year":
                 name = _named(names, "day")
+            if name is None and part == "minute":
+                name = _second_month(names, found)
             if name is None:
                 break
             found.append(name)
@@ -117,6 +121,13 @@ def _named(names: Sequence[str], part: str) -> str | None:
     return next((name for name in names if plain(name) in PARTS[part]), None)
 
 
+def _second_month(names: Sequence[str], found: Sequence[str]) -> str | None:
+    """Return the column 'mm' of minutes that directly follows the hours, where 'MM' is a month."""
+    places = [i for i, name in enumerate(names) if name == found[-1]]
+    following = names[places[0] + 1 :][:1]
+    return next((one for one in following if plain(one) == "mm" and one not in found), None)
+
+
 def _counts_years(column: Any) -> bool:
     """Return whether a column has successive years, each in several rows."""
     if not pa.types.is_integer(column.type) or column.null_count or len(column) < 3:
@@ -141,7 +152,19 @@ def _rises_evenly(times: Array) -> bool:
     )
 
 
+def _is_padded(column: Any) -> bool:
+    """Return whether a column of texts holds months, days, hours or minutes such as '07'."""
+    return bool(
+        pa.types.is_string(column.type)
+        and len(column)
+        and not column.null_count
+        and pc.all(pc.match_substring_regex(column, r"^\d{1,2}$")).as_py()
+    )
+
+
 def _is_zero(column: Any) -> bool:
+    if _is_padded(column):
+        column = column.cast(pa.int64())
     return bool(
         pa.types.is_integer(column.type)
         and not column.null_count
@@ -203,6 +226,8 @@ def _numbers(column: Any) -> Array | None:
         return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else None
     if not pa.types.is_string(column.type):
         return None
+    if _is_padded(column):
+        return np.asarray(column.cast(pa.int64()).to_numpy())
     texts = pc.binary_join_element_wise(column, "2000", " ")
     found = [one for one in read_texts(texts, TimeOptions()) if one.n_read == len(texts)]
     if not found or found[0].period != "month":

@@ -75,8 +75,16 @@ def find_delimiter(lines: list[str]) -> str:
     kept = kept or lines
     tabs = {line.count("\t") for line in kept}
     # Blanks are part of the fields, such as "2024-01-31 13:00", if each line has the same tabs.
-    known = [one for one in DELIMITERS if one != BLANK or len(tabs) > 1 or 0 in tabs]
+    blanks = (len(tabs) > 1 or 0 in tabs) and not _are_padded_commas(kept)
+    known = [one for one in DELIMITERS if one != BLANK or blanks]
     return max(known, key=lambda delimiter: _fit(rows_of(kept, delimiter), delimiter))
+
+
+def _are_padded_commas(lines: list[str]) -> bool:
+    """Return whether all lines have the same commas, at least two, and a blank after each."""
+    counts = {(line.count(","), line.count(", ")) for line in lines}
+    commas, padded = min(counts)
+    return len(counts) == 1 and commas == padded > 1
 
 
 def _fit(rows: list[Row], delimiter: str) -> tuple[float, bool, float, int]:

@@ -6,7 +6,10 @@ from pathlib import Path
 from unspool import _checks
 from unspool.errors import InputError
 
-TEXT = (".csv", ".txt", ".tsv", ".tab", ".dat", ".data", ".asc", ".log", ".lvm", ".lst", ".prn")
+TEXT = (
+    *(".csv", ".txt", ".tsv", ".tab", ".psv", ".dat", ".data", ".asc", ".log", ".lvm", ".lst"),
+    *(".prn", ".rdb", ".mpt", ".tbl"),
+)
 PARQUET = (".parquet", ".pq")
 ARROW = (".feather", ".arrow", ".ipc")
 JSON = (".json", ".jsonl", ".ndjson")

@@ -61,7 +61,8 @@ def read_file(
 
     The ending of the path selects the format:
 
-    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`, `.lst`, `.prn`;
+    - `.csv`, `.txt`, `.tsv`, `.tab`, `.dat`, `.data`, `.asc`, `.log`, `.lvm`, `.lst`, `.prn`,
+      `.psv`, `.rdb`, `.mpt`, `.tbl`;
       `.parquet`, `.pq`; `.feather`, `.arrow`, `.ipc`; `.json`, `.jsonl`, `.ndjson`; `.xlsx`,
       `.xls`, `.ods`; `.arff`: a table. Rows are time steps, columns are features. How a text is
       written (separator, header, decimal point, encoding) is found. If cells hold lists, each row

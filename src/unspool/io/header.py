@@ -86,6 +86,8 @@ def find_header(
         return _given(rows, width, lines, kinds, comments)
     first, above = _first_data(rows, width, kinds)
     header = _directly_above(rows[:first], width, kinds)
+    if not header and first > 1:
+        header = _above_units(rows[:first], width, kinds)
     titles = rows[: first - len(header)] if not header else _before(rows, header[0])
     titles = [row for row in titles if not row.is_blank]
     if not header:
@@ -265,6 +267,16 @@ def _directly_above(rows: list[Row], width: int, kinds: list[str]) -> list[Row]:
     return header
 
 
+def _above_units(rows: list[Row], width: int, kinds: list[str]) -> list[Row]:
+    """Return the header above a row that has units of some of the columns only."""
+    names, units = rows[-2:]
+    cells = [cell.strip() for cell in units.fields]
+    if not len(names.fields) == width > len(cells) > 1 or names.end != units.start:
+        return []
+    below = [cell.strip() for cell in names.fields][-len(cells) :]
+    return _directly_above(rows[:-1], width, kinds) if _are_units(cells, below) else []
+
+
 def _may_be_header(row: Row, width: int) -> bool:
     count = len(row.fields)
     if count == width + 1:
@@ -278,16 +290,27 @@ def _commented(
     """Return the last comment as the header if it has a name for each column; and the others."""
     if not comments:
         return [], []
+    named = [_commented_names(one, signs, width) for one in comments[-2:]]
+    if len(named) == 2 and None not in named and _are_units(named[1] or [], named[0] or []):
+        rest = [*comments[:-2], comments[-1]]
+        return [Row(named[0] or [], comments[-2].start, comments[-2].end)], rest
+    if named[-1] is None:
+        return [], comments
     last = comments[-1]
-    fields = [field.strip() for field in last.fields]
+    return [Row(named[-1], last.start, last.end)], comments[:-1]
+
+
+def _commented_names(row: Row, signs: tuple[str, ...], width: int) -> list[str] | None:
+    """Return the names in a comment, if it has one for each column, else None."""
+    fields = [field.strip() for field in row.fields]
     sign = next(sign for sign in signs if fields[0].startswith(sign))
     fields[0] = fields[0].removeprefix(sign).strip()
     if not fields[0]:
         fields = fields[1:]
     texts = sum(kind_of(field) == TEXT for field in fields)
     if len(fields) != width or (width == 1 and " " in fields[0]) or texts < width / 2:
-        return [], comments
-    return [Row(fields, last.start, last.end)], comments[:-1]
+        return None
+    return fields
 
 
 def _given(

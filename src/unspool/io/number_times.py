@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 FIRST, LAST = 631_152_000, 2_871_763_200  # 1990 and 2061, in seconds
+HOURS = "%Y%m%d%H"  # numbers of ten digits such as 2024013123
 DAY = 86_400
 WHOLE = 0.1  # seconds by which days with few decimals differ from whole seconds
 CLOSE = 0.1  # years by which decimal years may differ from dates, which may be of months
@@ -172,6 +173,22 @@ _YEAR_NAMES = (
     *("fractional_year", "year_fraction", "yearfrac", "year_frac", "frac_year", "year_decimal"),
 )
 _MAYBE_YEARS = (*_DATE_NAMES, "year")  # decimal years only if they rise evenly
+
+
+def are_hours(column: Any) -> bool:
+    """Return whether all numbers are hours such as 2024013123.
+
+    As seconds since 1970 they would be after 2030, and hardly all of them hours.
+    """
+    if not pa.types.is_integer(column.type):
+        return False
+    limits = pc.min_max(column).as_py()
+    if not 1900010100 <= limits["min"] <= limits["max"] <= 2100123123:
+        return False
+    numbers = column.to_numpy()
+    months, days, hours = (numbers // size % 100 for size in (10_000, 100, 1))
+    parts = ((months, 1, 12), (days, 1, 31), (hours, 0, 23))
+    return all(bool(((low <= one) & (one <= high)).all()) for one, low, high in parts)
 
 
 def is_named(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Files of instruments whose first lines say how the table is written and when it was recorded.
 
-`find_preamble` knows the files of Empatica wristbands, of LabVIEW and of oscilloscopes of Rigol, by
-their structure and not by their names.
+`find_preamble` knows the files of Empatica wristbands, of LabVIEW, of oscilloscopes of Rigol, and
+tables of astronomers with names between bars, by their structure and not by their names.
 """
 
 import math
@@ -19,6 +19,7 @@ from unspool.io.sampling import TIME, Sampling
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 1e6  # values per second
 MAX_STEP = 1 / SMALLEST_RATE  # seconds
 _END_OF_HEADER = "***End_of_Header***"
+_BARS = re.compile(r"\|[^|]+(?:\|[^|]*)+\|")  # at least two cells between bars
 _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?")
 
@@ -52,7 +53,7 @@ def find_preamble(lines: list[str], options: TextOptions) -> Preamble | None:
     """
     if options.skip is not None or options.header is not None or len(lines) < 4:
         return None
-    for one in (_labview, _two_rows, _start_in_header, _start_and_increment):
+    for one in (_bars, _labview, _two_rows, _start_in_header, _start_and_increment):
         found = one(lines)
         if found is not None:
             given = {name: getattr(options, name) for name in options.given()}
@@ -77,6 +78,27 @@ def _two_rows(lines: list[str]) -> Preamble | None:
         "otherwise say `skip` (--skip 0)"
     )
     return Preamble(lines, TextOptions(skip=2, header=0), Sampling(time, 1 / rate), (note,))
+
+
+def _bars(lines: list[str]) -> Preamble | None:
+    r"""Read names between bars above columns separated by blanks, as astronomers' tables have.
+
+    Lines above them begin with a backslash; the lines of bars below the names have their types,
+    their units and what means missing.
+    """
+    first = next((i for i, line in enumerate(lines) if not line.startswith("\\")), len(lines))
+    last = first
+    while last < len(lines) and _BARS.fullmatch(lines[last].strip()):
+        last += 1
+    rows = [line for line in lines[last:] if line.strip()]
+    if last == first or not rows or any("|" in row for row in rows):
+        return None
+    names = ["_".join(name.split()) for name in lines[first].strip().strip("|").split("|")]
+    if not all(names) or any(len(row.split()) != len(names) for row in rows[:-1]):
+        return None
+    kept = [*lines[: last - 1], " ".join(names), *lines[last:]]
+    note = f"names between bars in line {first + 1}; {last} lines above the table are left out"
+    return Preamble(kept, TextOptions(last - 1, 1, " "), notes=(note,))
 
 
 def _start_in_header(lines: list[str]) -> Preamble | None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from unspool.errors import InputError
 from unspool.io import column_shapes as shapes
 from unspool.io.column_shapes import is_numeric
+from unspool.io.date_numbers import dates_rise
 from unspool.io.file_data import NOT_IN_COLUMNS, ColumnRole
 from unspool.io.id_search import (
     counted_steps,
@@ -173,18 +174,17 @@ class _Search:
         return None if found is None else found.values
 
     def find_time(self) -> None:
-        """Take the first column of dates, or of numbers of a usual name that never fall."""
+        """Take the first column of dates that differ, or of numbers of a usual name that rise."""
         empty = [name for name in self.free if shapes.is_empty(self.table[name])]
         self.put_aside("left out", empty, "no row has a value", "`columns`")
         dates = [name for name in self.free if looks_like_times(self.table[name], self.times)]
         if self.found["time"] is None and dates:
             name = dates[0]
             if len(dates) > 1:
-                known = {one: self.values_of(one) for one in dates}
-                rising = (
-                    one for one, at in known.items() if at is not None and shapes.never_falls(at)
-                )
-                name = next(rising, name)
+                known = ((one, self.values_of(one)) for one in dates)
+                varied = {a: b for a, b in known if b is not None and len(np.unique(b)) > 1}
+                rising = (one for one in varied if shapes.never_falls(varied[one]))
+                name = next(rising, next(iter(varied), name))
             self.take("time", name, "contains dates")
         others = [name for name in dates if name != self.found["time"]]
         self.put_aside("left out", others, "another column is the time", "`time`")
@@ -284,8 +284,13 @@ class _Search:
             found = parse_times(self.table[name], self.times, name)
             if found is not None and found.values is not None:
                 self.take("time", name, "has a usual name, and contains dates as numbers")
-                self.ordering = found.values
                 return
+        id = self.found["id"]
+        codes = None if id is None else shapes.codes_of(self.table[id])
+        dates = (one for one in names if dates_rise(self.table[one], self.times, codes))
+        if (date := next(dates, None)) is not None:
+            self.take("time", date, "contains dates as numbers", unusual=True)
+            return
         first = self.table.column_names[0]
         if first in self.free and self.table.column_names == [
             str(i) for i in range(self.table.num_columns)
@@ -293,7 +298,6 @@ class _Search:
             epochs = self._epochs(first)
             if epochs is not None and shapes.never_falls(epochs):
                 self.take("time", first, "contains rising times since 1970", unusual=True)
-                self.ordering = epochs
 
     def _epochs(self, name: str) -> npt.NDArray[Any] | None:
         """Return the instants of a column of large numbers that rise or fall; None if it has none.
@@ -325,6 +329,9 @@ class _Search:
             if plain(name) in INSTANT_NAMES
             and parse_times(self.table[name], self.times, name) is not None
         ]
+        if self.table.column_names == [str(i) for i in range(self.table.num_columns)]:
+            rest = [name for name in numbers if name not in others]
+            others += [name for name in rest if self._epochs(name) is not None]
         rest = [name for name in numbers if name not in others]
         others += repeated_times(self.table, rest, self.found["time"], self.values_of)
         self.put_aside("left out", others, "another column is the time", "`time`")

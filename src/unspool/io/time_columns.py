@@ -16,10 +16,12 @@ from unspool.errors import InputError
 from unspool.io.number_times import (
     EPOCHS,
     FIRST,
+    HOURS,
     LAST,
     UNITS,
     Count,
     DecimalYears,
+    are_hours,
     count_of,
     is_named,
 )
@@ -340,6 +342,8 @@ def _of_numbers(column: Any, options: TimeOptions, name: str) -> TimeColumn | No
         return TimeColumn(instants, TimeFormat(column, count=count), (note,))
     limits = pc.min_max(column).as_py()
     low, high = limits["min"], limits["max"]
+    if options.date_format is None and are_hours(column):
+        options = replace(options, date_format=HOURS)
     for unit, size in EPOCHS.items():
         if FIRST * size <= low <= high < LAST * size and options.date_format is None:
             numbers = column.to_numpy()
