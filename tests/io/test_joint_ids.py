@@ -93,6 +93,7 @@ def test_a_part_with_the_name_of_another_column_of_outputs_is_renamed(tmp_path):
     [
         ({"id": "fault_no,rnu"}, "`id`: unknown column 'rnu': did you mean 'run'?"),
         ({"id": ["run", "run"]}, "`id`: column 'run' is named twice; name it once."),
+        ({"id": []}, "`id` names no column; give the name of one, or leave `id` out."),
         (
             {"id": "fault_no,run", "columns": ["run", "heat"]},
             "column 'run' is given as `id` and as `columns`; leave one out.",
