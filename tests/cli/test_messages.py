@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.cli.tables import write_csv
-from tests.model_file.files import changed, rewrite
 from unspool import LSTMForecaster, Windows
 
 pytestmark = pytest.mark.filterwarnings(
@@ -210,16 +209,4 @@ def test_a_model_without_known_features_reads_no_future(run, series, tmp_path):
     done = run("forecast", model, series, "--future", series)
     assert message_of(done).endswith(
         "The model was trained without --known features; leave --future out."
-    )
-
-
-def test_lines_are_not_followed_by_a_detector_of_rows_that_are_sequences(
-    run, detector, monkeypatch
-):
-    rewrite(detector, changed(fitted__reading={"rows": True}))
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"flow,heat\n1,2\n")))
-    done = run("detect", "-", "--follow", "--model", detector)
-    assert message_of(done).endswith(
-        "--follow reads one step from each line, but this detector was trained with --rows, where "
-        "a line is a whole sequence; score files without --follow."
     )

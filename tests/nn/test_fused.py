@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.close import assert_close
+from unspool.errors import InputError
 from unspool.lstm import threads
 from unspool.nn import Autoencoder, Cell, LSTMDecoder, LSTMEncoder, fused
 from unspool.nn.losses import LOSSES, count_values, masked_sum
@@ -140,6 +141,26 @@ def test_gradients_are_scaled_by_the_gradient_of_the_loss():
         loss = loss_sum(made, x.float())
         gradients += torch.autograd.grad(loss * by, [bias])
     assert torch.equal(gradients[0] * 0.5, gradients[1])
+
+
+def test_losses_that_are_added_with_other_weights_have_no_gradient():
+    decoders = {name: LSTMDecoder("repeat", 5, 2) for name in ("reconstruction", "forecast")}
+    made = Autoencoder(LSTMEncoder(2, 5), decoders, horizon=6)
+    x = batch(4, 6, 2)[0].float()
+    targets = {"reconstruction": fused.Target(x), "forecast": fused.Target(x, weight=0.5)}
+    bias = made.encoder.lstm.layers[0][0].bias
+
+    def gradient(*weights):
+        found = fused.losses(made, x, None, targets, "mse")
+        assert made.whole_step.startswith("in one call")
+        loss = sum(weight * found[name] for weight, name in zip(weights, decoders, strict=True))
+        return torch.autograd.grad(loss, [bias])[0]
+
+    torch.testing.assert_close(gradient(2, 1), 2 * gradient(1, 0.5))
+    message = "Expected the losses of a training step in one call to be added with the weights"
+    for weights in ((1, 1), (1, 0), (0, 1)):
+        with pytest.raises(InputError, match=message):
+            gradient(*weights)
 
 
 @pytest.mark.parametrize("used", [2, 5])

@@ -4,6 +4,7 @@
 a model is served, and describes it as stages.
 """
 
+import math
 import weakref
 from collections.abc import Mapping
 from operator import is_
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unspool._padding import reverse_within, without_padding
+from unspool.errors import InputError
 from unspool.lstm import Choice, threads
 from unspool.lstm.program import PreparedProgram
 from unspool.nn.autoencoder import Autoencoder
@@ -346,13 +348,22 @@ class _LossesWithGradients(torch.autograd.Function):
         found, gradients = prepared.program.run(arrays, factors)
         assert gradients is not None
         ctx.save_for_backward(gradients)
-        ctx.prepared, ctx.first = prepared.program.shapes, factors.index(1.0)
+        ctx.prepared, ctx.factors = prepared.program.shapes, factors
         return tuple(found)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradients,) = ctx.saved_tensors
-        scaled = gradients * grads[ctx.first]
+        first = grads[ctx.factors.index(1.0)]
+        pairs = zip(ctx.factors, grads, strict=True)
+        if len(grads) > 1 and not all(
+            math.isclose(factor * float(first), float(grad), rel_tol=1e-3) for factor, grad in pairs
+        ):
+            raise InputError(
+                "Expected the losses of a training step in one call to be added with the weights "
+                "of `targets`, since only the gradient of this sum is computed; add them so."
+            )
+        scaled = gradients * first
         pieces = scaled.split([shape.numel() for shape in ctx.prepared])
         found = [piece.view(shape) for piece, shape in zip(pieces, ctx.prepared, strict=True)]
         return (None, None, None, *found)
