@@ -57,10 +57,10 @@ class Gradients:
         table, rows = self.table.rows, len(self.table)
         self.table.point(kernels.GRADIENT, [one.data_ptr() for one in gradients])
         sums = np.empty(rows)
-        kernels.sums_of_squares(table, sums, 0, rows)
+        kernels.sums_of_squares(table, sums)
         norm = math.sqrt(sums.sum())
         if limit is not None and math.isfinite(norm) and norm + EPSILON > limit:
-            kernels.scale(table, np.float32(limit / (norm + EPSILON)), 0, rows)
+            kernels.scale(table, np.float32(limit / (norm + EPSILON)))
         return norm
 
 

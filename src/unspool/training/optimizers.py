@@ -139,7 +139,7 @@ class CompiledOptimizer:
         self.steps += 1
         numbers = np.array(self._numbers(), np.float32)
         rule = kernels.RULES.index(self.rule)
-        kernels.update(rule, self.table.rows, numbers, 0, len(self.table))
+        kernels.update(rule, self.table.rows, numbers)
         torch.autograd.graph.increment_version(weights)
 
     def state_dict(self) -> dict[str, Any]:

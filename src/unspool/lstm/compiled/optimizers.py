@@ -41,13 +41,13 @@ def _moving_mean(mean, value, share):
 
 
 @Kernel
-def update(rule, table, numbers, first, last):
-    """Change the weights and the state of the blocks from `first` to before `last`.
+def update(rule, table, numbers):
+    """Change the weights and their state.
 
     `numbers` has a row of float32 for each weight. First is the factor by which the weight is
     multiplied before the step (decoupled weight decay), then what the rule needs.
     """
-    for row in range(first, last):
+    for row in range(len(table)):
         count, scalars = table[row, COUNT], numbers[table[row, WEIGHT]]
         value = pointer(table[row, VALUES], np.float32(0))
         gradient = pointer(table[row, GRADIENT], np.float32(0))
@@ -97,9 +97,9 @@ def update(rule, table, numbers, first, last):
 
 
 @Kernel
-def sums_of_squares(table, sums, first, last):
+def sums_of_squares(table, sums):
     """sums[row] = sum of the squares of a block's gradient, in float64 and in a fixed order."""
-    for row in range(first, last):
+    for row in range(len(table)):
         count, start = table[row, COUNT], table[row, GRADIENT]
         gradient = pointer(start, np.float32(0))
         whole = count // 8 * 8
@@ -120,9 +120,9 @@ def sums_of_squares(table, sums, first, last):
 
 
 @Kernel
-def scale(table, factor, first, last):
-    """Multiply the gradients of the blocks from `first` to before `last` by a factor."""
-    for row in range(first, last):
+def scale(table, factor):
+    """Multiply the gradients by a factor."""
+    for row in range(len(table)):
         gradient = pointer(table[row, GRADIENT], np.float32(0))
         for i in range(table[row, COUNT]):
             gradient[i] *= factor
